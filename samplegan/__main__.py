@@ -1,0 +1,5 @@
+"""`python -m samplegan` is the `samplegan` command."""
+
+from samplegan.cli import main
+
+main()

@@ -1,0 +1,53 @@
+"""The eight drum categories and the names that belong to them."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from samplegan.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Category:
+    """One kind of drum sound."""
+
+    name: str  # as on the command line: kick
+    plural: str  # as in packs/<plural>: kicks
+    length_seconds: float  # what a training image of this category covers
+
+
+CATEGORIES = {
+    category.name: category
+    for category in (
+        Category("kick", "kicks", 0.6),
+        Category("snare", "snares", 0.6),
+        Category("clap", "claps", 0.6),
+        Category("hat_closed", "hats_closed", 0.35),
+        Category("hat_open", "hats_open", 1.0),
+        Category("tom", "toms", 1.0),
+        Category("cymbal", "cymbals", 2.0),
+        Category("perc", "percs", 0.6),
+    )
+}
+
+
+def nearest(word: str, choices: list[str]) -> str | None:
+    """The choice that `word` was probably meant to be.
+
+    >>> nearest("hat_close", list(CATEGORIES))
+    'hat_closed'
+    """
+    matches = difflib.get_close_matches(word, choices, n=1)
+    return matches[0] if matches else None
+
+
+def category_named(name: str) -> Category:
+    """Look a category up. Raises ConfigError naming the nearest one."""
+    if name not in CATEGORIES:
+        near = nearest(name, list(CATEGORIES))
+        raise ConfigError(
+            f"'{name}' is not a category",
+            hint=(f"did you mean '{near}'? " if near else "") + f"categories: {', '.join(CATEGORIES)}",
+        )
+    return CATEGORIES[name]

@@ -1,0 +1,81 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from samplegan.errors import MachineError
+
+_REFUSALS = {
+    errno.ENOSPC: ("the disk is full", "free some space, then run the same command with --resume"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, then run the same command with --resume"),
+    errno.EFBIG: ("the file would exceed the allowed size", "raise the file-size limit (ulimit -f)"),
+    errno.EROFS: ("the disk is read-only", "choose another folder"),
+    errno.EACCES: ("permission denied", "choose a folder that you may write to"),
+    errno.EPERM: ("permission denied", "choose a folder that you may write to"),
+}
+
+
+def machine_error(error: OSError, path: Path) -> MachineError:
+    """The words for an operating-system refusal to write `path`."""
+    reason, hint = _REFUSALS.get(error.errno or 0, (error.strerror or str(error), None))
+    return MachineError(f"cannot write: {reason}", file=path, hint=hint)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path` through a temporary file in the same folder, fsync and rename.
+
+    Raises MachineError if the disk is full, read-only or forbidden; then nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise machine_error(error, path) from error
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON document atomically, keys in the order given, with a final newline."""
+    write_atomic(path, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
+
+
+def remove_stale_temporaries(folder: Path) -> None:
+    """Remove what a killed `write_atomic` left in `folder` (never anything else)."""
+    for stale in folder.glob(".*.tmp-*"):
+        pid = stale.name.rpartition("-")[2]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            stale.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
