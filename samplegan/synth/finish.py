@@ -1,0 +1,103 @@
+"""What every drum goes through at the end: colour, old samplers, room, gate, and a clean start and end."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samplegan.synth import blocks
+from samplegan.synth.blocks import F64, SAMPLE_RATE, Voice
+from samplegan.synth.ranges import Bounds, Parameter
+
+CATALOGUE = {
+    "drive_db": Parameter("dB", "uniform", "gain into a tanh; absent: clean"),
+    "drive_asymmetry": Parameter("", "uniform", "bias of the tanh: even harmonics"),
+    "clip_db": Parameter("dB", "uniform", "gain into a hard ceiling"),
+    "presence_db": Parameter("dB", "uniform", "bell at presence_hz"),
+    "presence_hz": Parameter("Hz", "log", "centre of the presence bell"),
+    "lowpass_hz": Parameter("Hz", "log", "final low-pass, 24 dB/octave"),
+    "highpass_hz": Parameter("Hz", "log", "final high-pass, 12 dB/octave"),
+    "crush_bits": Parameter("bit", "uniform", "word length of an early sampler"),
+    "crush_rate_hz": Parameter("Hz", "log", "sample rate of an early sampler"),
+    "room_db": Parameter("dB", "uniform", "energy of the room against the dry sound"),
+    "room_seconds": Parameter("s", "log", "time in which the room falls by 20 dB"),
+    "room_tone_hz": Parameter("Hz", "log", "brightness of the room at first"),
+    "room_spread": Parameter("", "log", "side of the room relative to its middle"),
+    "gate_db": Parameter(
+        "dB", "uniform", "level below the peak at which the sound is cut off with a short fade"
+    ),
+}
+
+# The common choices; a style overrides what makes it special.
+USUAL: dict[str, Bounds] = {
+    "drive_db": (-6.0, 9.0, 0.5),
+    "drive_asymmetry": (0.0, 0.7, 0.5),
+    "presence_db": (-7.0, 7.0, 0.6),
+    "presence_hz": (700.0, 9_000.0),
+    "lowpass_hz": (9_000.0, 21_000.0, 0.5),
+    "crush_bits": (7.5, 12.0, 0.12),
+    "crush_rate_hz": (16_000.0, 44_000.0),
+    "room_db": (-30.0, -10.0, 0.35),
+    "room_seconds": (0.02, 0.25),
+    "room_tone_hz": (1_500.0, 10_000.0),
+    "room_spread": (0.1, 1.0),
+}
+
+SILENCE_DB = -66.0
+_END_FADE_SECONDS = 0.006
+_CUT_FADE_SECONDS = 0.06  # where a sound is longer than its category allows
+
+
+def finish(voice: Voice, dry: F64) -> NDArray[np.float32]:
+    """From a mix [sample] or [2, sample] to a one-shot [2, samples]: peak 1, no DC, faded end."""
+    audio = _colour(voice, blocks.normalised(dry))
+    if voice.has("room_db"):
+        wet = blocks.room(
+            voice, audio, voice.get("room_seconds"), voice.get("room_tone_hz"), voice.get("room_spread")
+        )
+        # The room is set by its energy against the dry sound's, whatever its length and tone.
+        level = np.sqrt(np.mean(audio**2) / max(float(np.mean(wet**2)), 1e-20))
+        audio = audio + voice.gain("room_db") * level * wet
+    stereo = np.atleast_2d(audio)
+    stereo = stereo if stereo.shape[0] == 2 else np.repeat(stereo, 2, axis=0)
+    return _clean(stereo, voice.get("gate_db", SILENCE_DB))
+
+
+def _colour(voice: Voice, audio: F64) -> F64:
+    if voice.has("drive_db"):
+        audio = blocks.saturate(audio, voice.get("drive_db"), voice.get("drive_asymmetry"))
+    if voice.has("clip_db"):
+        audio = blocks.clip(blocks.normalised(audio), voice.get("clip_db"))
+    if voice.has("presence_db"):
+        audio = blocks.peak(audio, voice.get("presence_hz", 3_000.0), 0.9, voice.get("presence_db"))
+    if voice.has("highpass_hz"):
+        audio = blocks.high_pass(audio, voice.get("highpass_hz"))
+    if voice.has("crush_bits"):
+        # Dark enough for the lower rate first, as a sampler's input filter does.
+        rate = voice.get("crush_rate_hz", SAMPLE_RATE)
+        audio = blocks.low_pass(blocks.normalised(audio), 0.45 * rate)
+        audio = blocks.crush(audio, voice.get("crush_bits"), rate)
+    if voice.has("lowpass_hz"):
+        cutoff = voice.get("lowpass_hz")
+        audio = blocks.low_pass(blocks.low_pass(audio, cutoff, 0.54), cutoff, 1.31)
+    return audio
+
+
+def _clean(stereo: F64, end_db: float) -> NDArray[np.float32]:
+    # 12 Hz: removes the offset of asymmetric saturation and leaves the lowest kick (35 Hz) within 0.1 dB.
+    stereo = blocks.high_pass(stereo, 12.0)
+    level = np.abs(stereo).max(axis=0)
+    last = int(np.flatnonzero(level >= level.max() * blocks.decibels(end_db))[-1]) + 1
+    fade = int(_END_FADE_SECONDS * SAMPLE_RATE)
+    if last + fade > stereo.shape[1]:
+        fade = int(_CUT_FADE_SECONDS * SAMPLE_RATE)
+    fade = min(fade, last // 4)
+    audio = stereo[:, : min(last + fade, stereo.shape[1])].copy()
+    audio -= _offset(audio.shape[1]) * audio.mean(axis=1, keepdims=True)
+    audio[:, -fade:] *= np.cos(0.5 * np.pi * np.linspace(0.0, 1.0, fade)) ** 2
+    return blocks.normalised(audio).astype(np.float32)
+
+
+def _offset(samples: int) -> F64:
+    """A bump of mean 1 that is 0 at both ends: taking an offset off with it makes no step."""
+    return 1.0 - np.cos(2.0 * np.pi * np.arange(samples) / max(samples - 1, 1))

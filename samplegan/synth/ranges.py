@@ -1,0 +1,90 @@
+"""What a drum sound is drawn from: styles, parameters and their ranges, all of it data."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Distribution = Literal["uniform", "log"]
+Parameters = Mapping[str, float | str]
+Bounds = tuple[float, float] | tuple[float, float, float]  # low, high, chance
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a number means, whatever its range."""
+
+    unit: str
+    distribution: Distribution
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Range:
+    """One parameter of one style. With probability 1 - chance it is absent, and its layer is silent."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    distribution: Distribution
+    chance: float
+    meaning: str
+
+    def draw(self, generator: np.random.Generator) -> float | None:
+        """One value, or None. Two numbers are always consumed, so that ranges can be edited independently."""
+        present, place = generator.random(2)
+        if present >= self.chance:
+            return None
+        if self.distribution == "log":
+            return math.exp(math.log(self.low) + place * (math.log(self.high) - math.log(self.low)))
+        return self.low + place * (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Style:
+    """One way of building a category's sound; `weight` is its share among the styles."""
+
+    name: str
+    weight: float
+    ranges: tuple[Range, ...]
+
+
+def styles(
+    catalogue: Mapping[str, Parameter], definitions: Mapping[str, tuple[float, Mapping[str, Bounds]]]
+) -> dict[str, Style]:
+    """Join what the parameters mean (the catalogue) with each style's weight and bounds."""
+    return {
+        name: Style(name, weight, tuple(_range(key, catalogue[key], bounds[key]) for key in bounds))
+        for name, (weight, bounds) in definitions.items()
+    }
+
+
+def _range(name: str, parameter: Parameter, bounds: Bounds) -> Range:
+    low, high = bounds[:2]
+    chance = bounds[2] if len(bounds) == 3 else 1.0
+    return Range(name, parameter.unit, low, high, parameter.distribution, chance, parameter.meaning)
+
+
+def generator(*key: str | int) -> np.random.Generator:
+    """A counter-based generator keyed by words and numbers: any of them can be drawn alone, in any order."""
+    digest = hashlib.blake2b("\0".join(map(str, key)).encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+def draw(choices: Mapping[str, Style], random: np.random.Generator) -> dict[str, float | str]:
+    """A style by its weight, then each of its parameters."""
+    weights = np.array([style.weight for style in choices.values()])
+    place = int(np.searchsorted(np.cumsum(weights) / weights.sum(), random.random(), side="right"))
+    style = list(choices.values())[place]
+    drawn: dict[str, float | str] = {"style": style.name}
+    for entry in style.ranges:
+        value = entry.draw(random)
+        if value is not None:
+            drawn[entry.name] = value
+    return drawn
