@@ -1,0 +1,219 @@
+"""Pack definitions and training settings: frozen dataclasses, filled from YAML without mercy for misspelt keys.
+
+The defaults here are the documentation; `packs/*/pack.yaml` holds what differs per category.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from samplegan.categories import category_named, nearest
+from samplegan.errors import ConfigError
+
+T = TypeVar("T")
+PACK_FILE = "pack.yaml"
+_LARGEST_YAML_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where training sounds come from: a synthesiser recipe or a folder; one of the two."""
+
+    synth: str | None = None  # a category of the drum synthesiser
+    count: int = 1500  # how many sounds to synthesise
+    seed: int = 0  # the synthesiser's seed
+    folder: str | None = None  # a folder of audio files, relative to pack.yaml; ~ is the home folder
+    licence: str = "unknown"  # the licence of that folder's sounds, for the model card
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """How a sound becomes an image. What is left out follows from the category's length."""
+
+    name: str = "compact"  # 'compact' (dense low bands, dense attack) or 'draft' (Kaiser 14, 512/128)
+    bands: int = 128  # cells along frequency; a multiple of 16
+    frames: int = 64  # cells along time; a multiple of 16
+    window_samples: int = 1024  # of the analysis window (compact)
+    hop_samples: int = 128  # between frames (compact)
+    linear_bins: int = 40  # lowest bins kept one by one (compact)
+    dense_frames: int = 24  # first frames kept one by one (compact)
+    tonal_below_hz: float = 1000.0  # below: phase follows the tones; above: noise, coherent at the onset only
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained."""
+
+    architecture: str = "stereo-dcgan"
+    batch: int = 16  # sounds a step
+    steps: int = 8000  # unless --steps or --minutes say otherwise
+    generator_rate: float = 2e-4  # Adam's learning rate
+    discriminator_rate: float = 4e-4
+    beta_1: float = 0.5  # Adam's momentum, both networks
+    beta_2: float = 0.99
+    ema_steps: int = 1000  # the averaged generator's memory (1/e)
+    label_smoothing: float = 0.1  # real sounds are labelled 1 - this
+    attention: bool = True  # in the discriminator
+    feature_matching: float = 10.0  # weight; batch means of the discriminator's features
+    centroid: float = 1.0  # weight; spectral centroid per frame, batch statistics
+    decay: float = 1.0  # weight; level per frame, batch statistics
+    periodicity: float = 1.0  # weight; autocorrelation of the envelope's ripple
+    rolloff: float = 0.0  # weight; off: the draft's author found that it makes sounds worse
+    phase_shuffle_frames: int = 0  # off by default
+    latent_dim: int = 100
+    generator_width: int = 16  # channels at full resolution
+    discriminator_width: int = 24  # channels at half resolution
+    validation_share: float = 0.2  # of the kits, held out
+    validate_epochs: int = 4  # between validations and preview pictures
+    checkpoint_seconds: float = 30.0  # between checkpoints: what a power cut can cost
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One `pack.yaml`: what to train on, and how."""
+
+    category: str
+    sources: tuple[Source, ...] = ()
+    name: str | None = None  # the model's; the category when left out
+    length_seconds: float | None = None  # the category's when left out
+    speeds: tuple[float, ...] = (1.0,)  # each sound is also learned at these playback speeds
+    image: ImageSettings = field(default_factory=ImageSettings)
+    training: Training = field(default_factory=Training)
+
+
+def load_pack(path: Path) -> Pack:
+    """Read `pack.yaml`, or the folder that holds one.
+
+    Raises ConfigError for an unknown key (naming the nearest), a wrong type, or an unknown category.
+    """
+    file = path / PACK_FILE if path.is_dir() else path
+    try:
+        if file.stat().st_size > _LARGEST_YAML_BYTES:
+            raise ConfigError("this pack definition is over 1 MB", file=file)
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the pack definition: {error}", file=file) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not valid YAML: {error}", file=file) from error
+    pack = from_document(Pack, document, file=file)
+    category_named(pack.category)
+    if not pack.sources:
+        pack = dataclasses.replace(pack, sources=(Source(synth=pack.category),))
+    for source in pack.sources:
+        if (source.synth is None) == (source.folder is None):
+            raise ConfigError(
+                "each source needs either 'synth' or 'folder'",
+                file=file,
+                hint="for example `- synth: kick` or `- folder: ~/Samples/Kicks`",
+            )
+        if source.synth is not None:
+            category_named(source.synth)
+    check_settings(pack, file=file)
+    return pack
+
+
+def check_settings(pack: Pack, *, file: Path | None = None) -> None:
+    """Raise ConfigError for a value out of range."""
+    image, training = pack.image, pack.training
+    checks = (
+        (image.name in ("compact", "draft"), "image.name must be 'compact' or 'draft'"),
+        (image.bands >= 32 and image.bands % 16 == 0, "image.bands must be a multiple of 16, at least 32"),
+        (image.frames >= 16 and image.frames % 16 == 0, "image.frames must be a multiple of 16, at least 16"),
+        (0 <= image.linear_bins <= image.bands, "image.linear_bins must lie between 0 and image.bands"),
+        (0 <= image.dense_frames <= image.frames, "image.dense_frames must lie between 0 and image.frames"),
+        (image.bands <= image.window_samples // 2, "image.bands must not exceed half of image.window_samples"),
+        (image.window_samples % 2 == 0, "image.window_samples must be even"),
+        (
+            0 < image.hop_samples <= image.window_samples // 2,
+            "image.hop_samples must be at most half of image.window_samples",
+        ),
+        (
+            pack.length_seconds is None or 0.05 <= pack.length_seconds <= 10.0,
+            "length_seconds must lie between 0.05 and 10",
+        ),
+        (len(pack.speeds) > 0 and all(0.5 <= s <= 2.0 for s in pack.speeds), "speeds must lie in 0.5 … 2"),
+        (2 <= training.batch <= 1024, "training.batch must lie between 2 and 1024"),
+        (training.steps >= 1, "training.steps must be at least 1"),
+        (0 < training.generator_rate < 1, "training.generator_rate must lie between 0 and 1"),
+        (0 < training.discriminator_rate < 1, "training.discriminator_rate must lie between 0 and 1"),
+        (0 <= training.beta_1 < 1 and 0 <= training.beta_2 < 1, "training.beta_1 and beta_2 must lie in 0 … 1"),
+        (training.ema_steps >= 1, "training.ema_steps must be at least 1"),
+        (0 <= training.label_smoothing < 0.5, "training.label_smoothing must lie between 0 and 0.5"),
+        (0 < training.validation_share < 1, "training.validation_share must lie between 0 and 1"),
+        (training.validate_epochs >= 1, "training.validate_epochs must be at least 1"),
+        (training.latent_dim >= 1, "training.latent_dim must be at least 1"),
+        (training.generator_width >= 1, "training.generator_width must be at least 1"),
+        (training.discriminator_width >= 1, "training.discriminator_width must be at least 1"),
+        (all(s.count >= 1 for s in pack.sources), "a source's count must be at least 1"),
+    )
+    for fine, complaint in checks:
+        if not fine:
+            raise ConfigError(complaint, file=file)
+
+
+def to_document(config: Any) -> dict[str, Any]:
+    """A frozen configuration as plain JSON types."""
+    return dataclasses.asdict(config)
+
+
+def from_document(kind: type[T], document: Any, *, file: Path | None = None, place: str = "") -> T:
+    """Build a dataclass from plain YAML or JSON types, strictly.
+
+    Raises ConfigError for anything that is not a mapping, an unknown or missing key, or a wrong type.
+    """
+    if not isinstance(document, dict):
+        raise ConfigError(f"{place or 'the document'} must be a mapping of keys to values", file=file)
+    fields = {entry.name: entry for entry in dataclasses.fields(typing.cast(Any, kind))}
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for key, value in document.items():
+        where = f"{place}.{key}" if place else str(key)
+        if key not in fields:
+            near = nearest(str(key), list(fields))
+            raise ConfigError(
+                f"unknown key '{where}'",
+                file=file,
+                hint=(f"did you mean '{near}'? " if near else "") + f"known keys: {', '.join(fields)}",
+            )
+        values[key] = _converted(hints[key], value, file=file, where=where)
+    for name, entry in fields.items():
+        required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise ConfigError(f"the key '{place}.{name}' is missing".replace("'.", "'"), file=file)
+    return kind(**values)
+
+
+def _converted(hint: Any, value: Any, *, file: Path | None, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return from_document(typing.cast(Any, hint), value, file=file, place=where)
+    if isinstance(hint, types.UnionType):
+        if value is None and type(None) in hint.__args__:
+            return None
+        hint = next(choice for choice in hint.__args__ if choice is not type(None))
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"'{where}' must be a list", file=file)
+        inner = typing.get_args(hint)[0]
+        return tuple(_converted(inner, v, file=file, where=f"{where}[{n}]") for n, v in enumerate(value))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    # YAML 1.1 reads `1e-4` as text and `no` as False: the type is checked, never guessed.
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        advice = "write numbers such as 0.0001 or 1.0e-4" if hint is float and isinstance(value, str) else None
+        raise ConfigError(
+            f"'{where}' must be {_WORDS[hint]}, not {value!r}",
+            file=file,
+            hint=advice,
+        )
+    return value
+
+
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}

@@ -1,0 +1,277 @@
+"""Sources → aligned training images, cached on disk, split by kit.
+
+Every sound becomes one or more images (one for each playback speed). They lie in one memory-mapped file of float16,
+so that fifty thousand sounds need no more memory than fifty. Whole kits go to training or to validation: files of
+one kit are alike, and a split by file would let a model be judged by what it has seen.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samplegan import synth
+from samplegan.audio import SAMPLE_RATE, align, find_audio_files, one_shot_from, read_audio
+from samplegan.config import Pack
+from samplegan.errors import ConfigError, InputError, UnreadableAudio
+from samplegan.files import machine_error, sha256_of, write_json
+from samplegan.representation import Representation
+
+F32 = NDArray[np.float32]
+FEWEST_SOUNDS = 24
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """One sound to learn from: a file, or a draw of the synthesiser."""
+
+    name: str
+    kit: str  # sounds of one kit stay on one side of the split
+    licence: str
+    path: Path | None = None
+    content: str = ""  # the file's SHA-256
+    draw: tuple[str, int, int] | None = None  # category, seed, index
+
+    @property
+    def identity(self) -> str:
+        """What decides its images, whatever the file is called."""
+        return self.content or json.dumps(self.draw)
+
+    def audio(self) -> F32:
+        """[2, sample] at 44.1 kHz. Raises UnreadableAudio."""
+        if self.draw is not None:
+            return synth.synthesise(*self.draw)
+        assert self.path is not None
+        return one_shot_from(read_audio(self.path))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images on disk and who may see them.
+
+    `images` is float16 [sound, variation, channel, band, frame], memory-mapped.
+    """
+
+    images: NDArray[np.float16]
+    training: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    fingerprint: str
+    card: dict[str, Any] = field(default_factory=dict)  # what a model card says about the data
+    skipped: tuple[tuple[str, str], ...] = ()  # file, reason
+
+    def batch(self, indices: NDArray[np.int64], variations: NDArray[np.int64]) -> F32:
+        """Images [batch, channel, band, frame] of the given sounds, one variation of each."""
+        return self.images[indices, variations].astype(np.float32)
+
+
+def prepare(
+    pack: Pack, base: Path, representation: Representation, cache: Path, progress: Progress | None = None
+) -> Dataset:
+    """Read or synthesise everything that `pack` names, once; later calls find it in the folder `cache`.
+
+    Raises InputError if fewer than 24 usable sounds remain, saying how many were skipped and why.
+    """
+    sounds, skipped = _list_sounds(pack, base)
+    plan = {
+        "representation": representation.to_document(),
+        "speeds": pack.speeds,
+        "sounds": [sound.identity for sound in sounds],
+    }
+    fingerprint = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+    images_file, list_file = cache / "images.npy", cache / "sounds.json"
+    if not _is_cached(images_file, list_file, fingerprint):
+        _require(len(sounds), skipped)
+        kept, unusable = _analyse(sounds, pack.speeds, representation, images_file, progress)
+        write_json(list_file, {"fingerprint": fingerprint, "kept": kept, "unusable": unusable})
+    known = json.loads(list_file.read_text())
+    sounds = [sounds[index] for index in known["kept"]]
+    skipped += [(file, reason) for file, reason in known["unusable"]]
+    _require(len(sounds), skipped)
+    training, validation = split_by_kit(
+        [s.kit for s in sounds], pack.training.validation_share, pack.training.seed
+    )
+    card = {
+        "sounds": len(sounds),
+        "training_sounds": len(training),
+        "held_out_sounds": len(validation),
+        "kits": len({s.kit for s in sounds}),
+        "fingerprint": fingerprint,
+        "licences": dict(sorted(Counter(s.licence for s in sounds).items())),
+    }
+    images: NDArray[np.float16] = np.load(images_file, mmap_mode="r")
+    return Dataset(images, training, validation, fingerprint, card, tuple(skipped))
+
+
+def split_by_kit(kits: list[str], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices for training and for validation: whole kits, in an order that only their names and the seed decide.
+
+    Kits are held out until `share` of all sounds is reached, passing over a kit that would overshoot it by more than
+    half; with a single kit there is nothing to hold out but some of its sounds.
+    """
+    if len(set(kits)) == 1:
+        kits = [f"{kit}/{index}" for index, kit in enumerate(kits)]
+    members: dict[str, list[int]] = {}
+    for index, kit in enumerate(kits):
+        members.setdefault(kit, []).append(index)
+    order = sorted(members, key=lambda kit: hashlib.sha256(f"{seed}/{kit}".encode()).digest())
+    wanted = share * len(kits)
+    held_out: list[int] = []
+    for kit in order:
+        if len(held_out) < wanted and len(held_out) + len(members[kit]) <= 1.5 * wanted + 1:
+            held_out += members[kit]
+    if not held_out:  # every kit is larger than the share: the smallest one it is
+        held_out = members[min(order, key=lambda kit: len(members[kit]))]
+    training = sorted(set(range(len(kits))) - set(held_out))
+    return np.array(training, dtype=np.int64), np.array(sorted(held_out), dtype=np.int64)
+
+
+def _list_sounds(pack: Pack, base: Path) -> tuple[list[Sound], list[tuple[str, str]]]:
+    sounds: list[Sound] = []
+    skipped: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for source in pack.sources:
+        if source.synth is not None:
+            licence = "synthesised"
+            for index in range(source.count):
+                name = f"{source.synth}_{source.seed}_{index}"
+                sounds.append(Sound(name, kit=name, licence=licence, draw=(source.synth, source.seed, index)))
+            continue
+        assert source.folder is not None
+        folder = Path(source.folder).expanduser()
+        folder = folder if folder.is_absolute() else base / folder
+        if not folder.is_dir():
+            raise ConfigError("this source folder does not exist", file=folder)
+        for sound in _folder_sounds(folder, source.licence, skipped):
+            if sound.content in seen:
+                skipped.append((str(sound.path), "has the same content as another file"))
+            else:
+                seen.add(sound.content)
+                sounds.append(sound)
+    return sounds, skipped
+
+
+def _folder_sounds(folder: Path, licence: str, skipped: list[tuple[str, str]]) -> Iterator[Sound]:
+    files = find_audio_files(folder)
+    if not files:
+        raise InputError(
+            "no audio files here", file=folder, hint="WAV, FLAC, AIFF, OGG, Opus and MP3 files are read"
+        )
+    listed = _manifest_rows(folder)
+    parents = {file.parent for file in files}
+    for file in files:
+        row = listed.get(file.resolve(), {})
+        # A kit is what a manifest says; else a subfolder, if there are several; else each file stands for itself.
+        kit = row.get("kit") or (str(file.parent.relative_to(folder)) if len(parents) > 1 else file.name)
+        try:
+            content = sha256_of(file) if file.is_file() else ""
+        except OSError as error:
+            skipped.append((str(file), error.strerror or "unreadable"))
+            continue
+        yield Sound(
+            file.name,
+            kit=f"{row.get('source', folder.name)}/{kit}",
+            licence=row.get("licence") or licence,
+            path=file,
+            content=content or str(file),
+        )
+
+
+def _manifest_rows(folder: Path) -> dict[Path, dict[str, str]]:
+    """Rows of a MANIFEST.csv (columns path, kit, and perhaps source and licence) here or one folder up."""
+    for place in (folder, folder.parent):
+        manifest = place / "MANIFEST.csv"
+        if manifest.is_file():
+            try:
+                with manifest.open(newline="", encoding="utf-8") as file:
+                    return {(place / row["path"]).resolve(): row for row in csv.DictReader(file) if row.get("path")}
+            except (OSError, csv.Error, UnicodeDecodeError, KeyError):
+                return {}
+    return {}
+
+
+def _analyse(
+    sounds: list[Sound],
+    speeds: tuple[float, ...],
+    representation: Representation,
+    images_file: Path,
+    progress: Progress | None,
+) -> tuple[list[int], list[tuple[str, str]]]:
+    """Write the images of all readable sounds; returns the indices of those, and the others with the reason."""
+    kept: list[int] = []
+    unusable: list[tuple[str, str]] = []
+    shape = (len(speeds), 2, representation.bands, representation.frames)
+    temporary = images_file.with_name(".images.partial")
+    try:
+        images_file.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            for index, sound in enumerate(sounds):
+                try:
+                    audio = sound.audio()
+                except UnreadableAudio as error:
+                    unusable.append((str(sound.path), error.what))
+                else:
+                    kept.append(index)
+                    for speed in speeds:
+                        image = representation.analyse(training_sound(audio, speed, representation.length_samples))
+                        file.write(image.astype(np.float16).tobytes())
+                if progress is not None:
+                    progress(index + 1, len(sounds))
+        _with_npy_header(temporary, images_file, (len(kept), *shape))
+    except OSError as error:
+        raise machine_error(error, images_file) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return kept, unusable
+
+
+def training_sound(audio: F32, speed: float, length_samples: int) -> F32:
+    """One sound as it is learned: played at `speed`, aligned, of fixed length, its peak at full scale (one gain for
+    both channels: their balance is part of the sound)."""
+    if speed != 1.0:
+        import soxr
+
+        audio = np.ascontiguousarray(soxr.resample(audio.T, SAMPLE_RATE * speed, SAMPLE_RATE).T, dtype=np.float32)
+    aligned = align(audio, length_samples)
+    return aligned / max(float(np.abs(aligned).max()), 1e-9)
+
+
+def _with_npy_header(raw: Path, target: Path, shape: tuple[int, ...]) -> None:
+    """Turn raw float16 values, whose number was not known before they were written, into an .npy file."""
+    count = int(np.prod(shape))
+    temporary = target.with_name(".images.npy.partial")
+    try:
+        images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+        if count:
+            images[...] = np.memmap(raw, dtype=np.float16, mode="r", shape=shape)
+        images.flush()
+        del images
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_cached(images_file: Path, list_file: Path, fingerprint: str) -> bool:
+    try:
+        return images_file.is_file() and json.loads(list_file.read_text())["fingerprint"] == fingerprint
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _require(usable: int, skipped: list[tuple[str, str]]) -> None:
+    if usable >= FEWEST_SOUNDS:
+        return
+    what = f"only {usable} usable sounds; training needs at least {FEWEST_SOUNDS}"
+    if skipped:
+        reasons = Counter(reason for _, reason in skipped).most_common(4)
+        what += f". {len(skipped)} were skipped: " + "; ".join(f"{count} × {reason}" for reason, count in reasons)
+    raise InputError(what, hint="add files to the folder, or a `synth` source to pack.yaml")

@@ -1,0 +1,107 @@
+"""What the generator is asked to match: statistics of a real batch, never an ideal of ours.
+
+Every term compares one statistic of a generated batch with the same statistic of a real batch: its mean and its
+spread over the batch, so that no generated sound is ever compared with one unrelated real sound, and variety is
+asked for as much as the average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Statistic = Callable[[Tensor], Tensor]
+_LAGS = 12  # frames over which the envelope's ripple is compared
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, label_smoothing: float) -> Tensor:
+    """Binary cross-entropy, real sounds labelled 1 - label_smoothing (Salimans et al., 2016), generated ones 0."""
+    smooth = torch.full_like(real_logits, 1.0 - label_smoothing)
+    return functional.binary_cross_entropy_with_logits(real_logits, smooth) + functional.softplus(fake_logits).mean()
+
+
+def generator_loss(fake_logits: Tensor) -> Tensor:
+    """The non-saturating loss (Goodfellow et al., 2014)."""
+    return functional.softplus(-fake_logits).mean()
+
+
+def feature_matching(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+    """L1 between the batch means of the discriminator's features (Salimans et al., 2016), mean over its stages."""
+    distances = [(f.mean(dim=0) - r.mean(dim=0)).abs().mean() for r, f in zip(real, fake, strict=True)]
+    return torch.stack(distances).mean()
+
+
+def batch_distance(statistic: Statistic, real: Tensor, fake: Tensor) -> Tensor:
+    """L1 between a statistic's mean and spread over a real batch and over a generated one.
+
+    `statistic` maps images [batch, channel, band, frame] to [batch, …].
+    """
+    with torch.no_grad():
+        wanted = statistic(real)
+        mean, spread = wanted.mean(dim=0), _spread(wanted)
+    given = statistic(fake)
+    return (given.mean(dim=0) - mean).abs().mean() + (_spread(given) - spread).abs().mean()
+
+
+class Shape:
+    """The statistics of images that share one scale.
+
+    Args:
+        decibels_per_unit: dB per unit of the image's value (half of the image's range).
+        bins_per_band: how many STFT bins each band averages, [band]: an image holds average power, sums need this.
+    """
+
+    def __init__(self, decibels_per_unit: float, bins_per_band: Tensor) -> None:
+        self.nepers_per_unit = decibels_per_unit * 0.1151292546  # amplitude = exp(dB · ln(10) / 20)
+        self.weight = (bins_per_band / bins_per_band.sum())[:, None]
+        place = torch.cumsum(bins_per_band, 0) - bins_per_band / 2
+        octaves = torch.log2(place + 1.0)
+        self.place = (octaves / octaves[-1])[:, None]  # 0 … 1 over the octaves of the range
+
+    def to(self, device: torch.device) -> Shape:
+        """The same on another device."""
+        self.weight, self.place = self.weight.to(device), self.place.to(device)
+        return self
+
+    def centroid(self, image: Tensor) -> Tensor:
+        """Spectral centroid of each frame, of the amplitudes, on a log-frequency axis. → [batch, channel, frame]."""
+        amplitude = self._amplitude(image)
+        return (amplitude * self.place).sum(dim=2) / (amplitude.sum(dim=2) + 1e-6)
+
+    def decay(self, image: Tensor) -> Tensor:
+        """Level of each frame, in units of the image's scale: the shape of the decay. → [batch, channel, frame]."""
+        power = (self._amplitude(image).square()).sum(dim=2)
+        return 0.5 * torch.log(power + 1e-9) / self.nepers_per_unit
+
+    def periodicity(self, image: Tensor) -> Tensor:
+        """Autocorrelation of the level's ripple around its slow course. → [batch, channel, lag].
+
+        A wobbling envelope shows as a wave in this curve; real drums have hardly any, noisy ones some, and the
+        generator is drawn to whatever the real batch has.
+        """
+        level = self.decay(image)
+        slow = functional.avg_pool1d(functional.pad(level, (4, 4), mode="replicate"), 9, stride=1)
+        ripple = level - slow
+        lags = [ripple.square().mean(dim=2)]
+        lags += [(ripple[..., lag:] * ripple[..., :-lag]).mean(dim=2) for lag in range(1, _LAGS)]
+        # The signed square root brings it to the scale of the image, so that its weight is like the others'.
+        curve = torch.stack(lags, dim=2)
+        return curve / (curve.abs() + 1e-4).sqrt()
+
+    def rolloff(self, image: Tensor, share: float = 0.85) -> Tensor:
+        """Where in the range `share` of a frame's amplitude lies below, made soft to have a slope. → as centroid."""
+        amplitude = self._amplitude(image)
+        below = torch.cumsum(amplitude, dim=2) / (amplitude.sum(dim=2, keepdim=True) + 1e-6)
+        under = torch.sigmoid((share - below) * 30.0)
+        steps = torch.diff(self.place, dim=0, prepend=torch.zeros_like(self.place[:1]))
+        return (under * steps).sum(dim=2)
+
+    def _amplitude(self, image: Tensor) -> Tensor:
+        return torch.exp((image - 1.0) * self.nepers_per_unit) * self.weight.sqrt()
+
+
+def _spread(values: Tensor) -> Tensor:
+    return (values.var(dim=0, unbiased=False) + 1e-6).sqrt()

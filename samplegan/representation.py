@@ -1,0 +1,207 @@
+"""The one way from audio to image and back, frozen and stored with every model.
+
+Two mappings, by name:
+
+`compact` (default): Hann window, decibels on one fixed scale, the lowest bins one by one and log-spaced bands above
+(a kick is its low end, and linear bins blur it), the first frames one by one and ever longer cells after (an attack
+is short, a tail is not). A cell holds its average power; the way back interpolates decibels between cell centres.
+
+`draft`: what the StereoSampleGAN draft describes: Kaiser window of beta 14, magnitudes scaled to 0 … 100, decibels,
+everything under -90 dB set to -120, window and hop found from the length and the image's shape.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp.grid import Grid
+from dsp.phase import griffin_lim, pghi, window_gamma
+from dsp.scale import FixedScale, from_image, to_image
+from dsp.stft import Stft, shape_for, window
+from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE
+from samplegan.config import ImageSettings, from_document
+from samplegan.errors import ConfigError
+
+F32 = NDArray[np.float32]
+FLOOR_DB = -90.0  # re a full-scale sine: what is quieter is silence
+CEILING_DB = 0.0
+DRAFT_RANGE_DB = 160.0
+KAISER_BETA = 14.0
+
+
+@dataclass(frozen=True)
+class Representation:
+    """Audio `float32 [2, length_samples]` ⇄ image `float32 [2, bands, frames]` in [-1, 1]."""
+
+    name: str
+    length_samples: int
+    window_samples: int
+    hop_samples: int
+    bands: int
+    frames: int
+    linear_bins: int  # kept one by one (compact)
+    dense_frames: int  # kept one by one (compact)
+    tonal_below_hz: float  # the phase of what lies below follows the tones; above, noise after the onset
+    iterations: int = 32  # of fast Griffin-Lim
+    momentum: float = 0.99
+
+    @property
+    def length_seconds(self) -> float:
+        """The length of every sound."""
+        return self.length_samples / SAMPLE_RATE
+
+    @property
+    def decibels_per_unit(self) -> float:
+        """dB per unit of the image's value."""
+        return (DRAFT_RANGE_DB if self.name == "draft" else CEILING_DB - FLOOR_DB) / 2
+
+    @property
+    def bins_per_band(self) -> F32:
+        """How many STFT bins each band averages, [bands]."""
+        return _plan(self).band_grid.widths.astype(np.float32)
+
+    def analyse(self, audio: F32) -> F32:
+        """Audio [2, length_samples] to an image [2, bands, frames]."""
+        return _plan(self).analyse(audio)
+
+    def synthesise(self, image: F32, *, seed: int = 0) -> F32:
+        """An image [2, bands, frames] to audio [2, length_samples]; the onset stands where training sounds have it.
+
+        The phase is made once, from what both channels share, so that left and right stay together; what is noise
+        in it follows from `seed`.
+        """
+        return _plan(self).synthesise(image, seed)
+
+    def to_document(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_document(document: dict[str, Any]) -> Representation:
+        """The inverse of `to_document`. Raises ConfigError for anything else."""
+        return from_document(Representation, document)
+
+
+def representation_for(image: ImageSettings, length_seconds: float) -> Representation:
+    """The representation that a pack asks for. Raises ConfigError if the image is too small for the length."""
+    length_samples = round(length_seconds * SAMPLE_RATE)
+    window_samples, hop_samples = image.window_samples, image.hop_samples
+    try:
+        if image.name == "draft":
+            shape = shape_for(length_samples, image.bands, image.frames)
+            window_samples, hop_samples = shape.window_samples, shape.hop_samples
+        representation = Representation(
+            name=image.name,
+            length_samples=length_samples,
+            window_samples=window_samples,
+            hop_samples=hop_samples,
+            bands=image.bands,
+            frames=image.frames,
+            linear_bins=image.linear_bins,
+            dense_frames=image.dense_frames,
+            tonal_below_hz=image.tonal_below_hz,
+        )
+        _plan(representation)
+    except ValueError as error:
+        raise ConfigError(
+            f"a sound of {length_seconds:g} s does not fit this image: {error}",
+            hint="change image.bands, image.frames or length_seconds in pack.yaml",
+        ) from error
+    return representation
+
+
+class _Plan:
+    """The plans, grids and buffers behind one representation; for one thread."""
+
+    def __init__(self, representation: Representation) -> None:
+        self.spec = spec = representation
+        draft = spec.name == "draft"
+        values = window("kaiser" if draft else "hann", spec.window_samples, beta=KAISER_BETA)
+        self.gamma = window_gamma("kaiser" if draft else "hann", spec.window_samples, beta=KAISER_BETA)
+        padded = spec.length_samples
+        if draft:
+            padded = shape_for(spec.length_samples, spec.bands, spec.frames).padded_samples
+        self.stft = Stft(padded, values, spec.hop_samples)
+        self.bins = spec.window_samples // 2  # the Nyquist bin goes
+        if draft:
+            self.frames = spec.frames
+            self.band_grid, self.frame_grid = Grid.identity(self.bins), Grid.identity(self.frames)
+        else:
+            self.frames = self.stft.frames
+            self.band_grid = Grid.bands(self.bins, spec.bands, spec.linear_bins)
+            self.frame_grid = Grid.frames(self.frames, spec.frames, spec.dense_frames)
+        self.scale = FixedScale(FLOOR_DB, CEILING_DB, reference_magnitude=float(values.sum()) / 2)
+
+    @cached_property
+    def support(self) -> F32:
+        """Nothing sounds before the onset: 1 from there on."""
+        support = np.ones(self.stft.length_samples, dtype=np.float32)
+        support[:ONSET_SAMPLE] = np.linspace(0.0, 1.0, ONSET_SAMPLE, dtype=np.float32) ** 2
+        return support
+
+    def analyse(self, audio: F32) -> F32:
+        padded = np.zeros((2, self.stft.length_samples), dtype=np.float32)
+        padded[:, : audio.shape[1]] = audio
+        magnitude = np.abs(self.stft.forward(padded))[:, : self.frames, : self.bins]
+        if self.spec.name == "draft":
+            return np.ascontiguousarray(to_image(magnitude).transpose(0, 2, 1))
+        power = self.band_grid.pool(np.square(magnitude)).transpose(0, 2, 1)
+        return self.scale.to_image(np.sqrt(self.frame_grid.pool(power)))
+
+    def magnitude(self, image: F32) -> F32:
+        """[2, band, frame] → [2, STFT frame, STFT bin]."""
+        magnitude = np.zeros((2, self.stft.frames, self.stft.bins), dtype=np.float32)
+        if self.spec.name == "draft":
+            full = from_image(image)
+        else:
+            level = self.band_grid.spread(self.frame_grid.spread(image).transpose(0, 2, 1))
+            magnitude[:, : self.frames, : self.bins] = self.scale.from_image(level)
+            return magnitude
+        magnitude[:, : self.frames, : self.bins] = full.transpose(0, 2, 1)
+        return magnitude
+
+    def synthesise(self, image: F32, seed: int) -> F32:
+        spec = self.spec
+        magnitude = self.magnitude(image)
+        start = self.start_phase(magnitude.mean(axis=0), seed)
+        audio = griffin_lim(
+            magnitude,
+            self.stft,
+            iterations=spec.iterations,
+            momentum=spec.momentum,
+            support=self.support,
+            start_phase=start,
+        )
+        return audio[:, : spec.length_samples]
+
+    def start_phase(self, magnitude: F32, seed: int) -> F32:
+        """[frame, bin] of what both channels share."""
+        phase = pghi(
+            magnitude,
+            gamma=self.gamma,
+            hop_samples=self.spec.hop_samples,
+            window_samples=self.spec.window_samples,
+            seed=seed,
+        )
+        first = round(self.spec.tonal_below_hz / SAMPLE_RATE * self.spec.window_samples)
+        noise = np.random.default_rng(seed).uniform(-np.pi, np.pi, phase.shape).astype(np.float32)
+        phase[:, first:] = noise[:, first:]
+        return phase
+
+
+_plans = threading.local()
+
+
+def _plan(representation: Representation) -> _Plan:
+    """This thread's plan: FFT plans and work buffers must not be shared between threads."""
+    known: dict[Representation, _Plan] = _plans.__dict__.setdefault("known", {})
+    if representation not in known:
+        known[representation] = _Plan(representation)
+    return known[representation]

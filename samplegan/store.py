@@ -1,0 +1,205 @@
+"""Where models live, and how they are kept: safetensors with one metadata key of sorted JSON.
+
+A model is named by a path, by the name of one that the user trained, or by the name of a bundled one, looked up in
+that order. Nothing here unpickles.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samplegan.categories import category_named, nearest
+from samplegan.config import Training, from_document
+from samplegan.errors import ConfigError, InputError, SampleganError
+from samplegan.files import sha256_of, write_atomic
+from samplegan.representation import Representation
+
+if TYPE_CHECKING:
+    from samplegan.gan.stereo_dcgan import Generator
+
+F32 = NDArray[np.float32]
+FORMAT_VERSION = 1
+_METADATA_KEY = "samplegan"
+_LARGEST_HEADER_BYTES = 4_000_000
+BUNDLED_FOLDER = Path(__file__).parent / "weights"
+
+
+def home_folder() -> Path:
+    """The user's own samplegan folder: $SAMPLEGAN_HOME, else where the system keeps such data."""
+    if chosen := os.environ.get("SAMPLEGAN_HOME"):
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("samplegan", appauthor=False))
+
+
+def models_folder() -> Path:
+    """Where trained models are kept."""
+    return home_folder() / "models"
+
+
+def runs_folder() -> Path:
+    """Where training runs keep their checkpoints, logs and previews."""
+    return home_folder() / "runs"
+
+
+def check_model_name(name: str) -> None:
+    """Raise ConfigError unless `name` can be a file name everywhere."""
+    if not name or not all(c.isascii() and (c.isalnum() or c in "-_") for c in name) or len(name) > 64:
+        raise ConfigError(
+            f"'{name}' cannot be a model's name",
+            hint="use up to 64 letters, digits, '-' and '_', for example --name mykick",
+        )
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model that was found, not loaded: its card says what it is."""
+
+    name: str
+    path: Path
+    bundled: bool
+    card: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A generator with everything that a render needs to know."""
+
+    name: str
+    category: str
+    architecture: str
+    sha256: str
+    representation: Representation
+    card: dict[str, Any]
+    generator: Generator
+
+    @property
+    def latent_dim(self) -> int:
+        """How many numbers make one sound."""
+        return self.generator.latent_dim
+
+    def images(self, latents: F32, truncation: float = 1.0) -> F32:
+        """Latents [n, latent_dim] to images [n, 2, band, frame]; `truncation` scales the latents towards the mean."""
+        import torch
+
+        with torch.inference_mode():
+            images: F32 = self.generator(torch.from_numpy(latents) * truncation).numpy()
+            return images
+
+
+def save_model(path: Path, generator: Generator, card: dict[str, Any]) -> None:
+    """Write a generator and its card, whole or not at all; the same model gives the same bytes."""
+    import safetensors.torch
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    document = json.dumps(card | {"format_version": FORMAT_VERSION}, sort_keys=True)
+    # One metadata key only: several are written in an order that differs between processes.
+    write_atomic(path, safetensors.torch.save(tensors, {_METADATA_KEY: document}))
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card inside a model file. Raises InputError if this is not a model of ours."""
+    return _read_card(path, path.stat().st_mtime_ns) if path.is_file() else _refuse(path, "there is no such file")
+
+
+@functools.lru_cache(maxsize=64)
+def _read_card(path: Path, _modified_ns: int) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            (header_bytes,) = struct.unpack("<Q", file.read(8))
+            if header_bytes > _LARGEST_HEADER_BYTES:
+                _refuse(path, "its header is impossibly large")
+            header = json.loads(file.read(header_bytes))
+        card: dict[str, Any] = json.loads(header["__metadata__"][_METADATA_KEY])
+    except SampleganError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise InputError(
+            "this is not a samplegan model, or it is damaged", file=path, hint="train it again, or copy it again"
+        ) from error
+    if card.get("format_version") != FORMAT_VERSION:
+        _refuse(path, f"its format is version {card.get('format_version')}, this program reads {FORMAT_VERSION}")
+    return card
+
+
+def _refuse(path: Path, reason: str) -> Any:
+    raise InputError(f"cannot use this model: {reason}", file=path)
+
+
+def list_models() -> list[ModelInfo]:
+    """Every model that a name can stand for, user's first; a user's model hides a bundled one of the same name."""
+    found: dict[str, ModelInfo] = {}
+    for folder, bundled in ((models_folder(), False), (BUNDLED_FOLDER, True)):
+        for path in sorted(folder.glob("*.safetensors")):
+            if path.stem not in found:
+                try:
+                    found[path.stem] = ModelInfo(path.stem, path, bundled, read_card(path))
+                except InputError:
+                    continue  # a damaged file is named when it is asked for, not in every list
+    return list(found.values())
+
+
+def find_model(name_or_path: str) -> Path:
+    """The file that a name or a path stands for. Raises ConfigError, naming the nearest name."""
+    path = Path(name_or_path).expanduser()
+    if path.suffix == ".safetensors" or "/" in name_or_path or os.sep in name_or_path:
+        if not path.is_file():
+            raise ConfigError("there is no such model file", file=path)
+        return path
+    for folder in (models_folder(), BUNDLED_FOLDER):
+        candidate = folder / f"{name_or_path}.safetensors"
+        if candidate.is_file():
+            return candidate
+    names = [model.name for model in list_models()]
+    near = nearest(name_or_path, names)
+    raise ConfigError(
+        f"there is no model named '{name_or_path}'",
+        hint=(f"did you mean '{near}'? " if near else "")
+        + (f"models: {', '.join(names)}" if names else "train one with `samplegan train packs/kicks`"),
+    )
+
+
+def load_model(name_or_path: str) -> Model:
+    """Load a model, ready to render.
+
+    Raises ConfigError if there is none of that name, InputError if the file is damaged or of another version.
+    """
+    import safetensors.torch
+
+    from samplegan.gan import build_generator
+
+    path = find_model(name_or_path)
+    card = read_card(path)
+    try:
+        category_named(card["category"])
+        representation = Representation.from_document(card["representation"])
+        training = from_document(Training, card["training"])
+        generator = build_generator(training, representation.bands, representation.frames)
+        generator.load_state_dict(safetensors.torch.load_file(path))
+        name = str(card["name"])
+    except (safetensors.SafetensorError, KeyError, ConfigError, RuntimeError, OSError) as error:
+        raise InputError(
+            "this model is damaged or was made by another version",
+            file=path,
+            hint="train it again, or copy it again",
+        ) from error
+    generator.eval().requires_grad_(False)
+    return Model(
+        name=name,
+        category=card["category"],
+        architecture=training.architecture,
+        sha256=sha256_of(path),
+        representation=representation,
+        card=card,
+        generator=generator,
+    )

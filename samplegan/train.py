@@ -1,0 +1,573 @@
+"""Training: one straight loop.
+
+What is random in step *s* follows from (seed, s) alone, so a run that was stopped, or killed, and resumed ends with
+the same weights as one that never stopped, on the same machine with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from samplegan import __version__, config, store
+from samplegan.categories import CATEGORIES, category_named
+from samplegan.checkpoint import load_checkpoint, save_checkpoint
+from samplegan.config import Pack, Training
+from samplegan.dataset import Dataset, prepare
+from samplegan.errors import ConfigError, InputError, MachineError, SampleganError, Stopped
+from samplegan.files import write_atomic, write_json
+from samplegan.gan import Networks, build_networks, check_architecture
+from samplegan.gan.losses import (
+    Shape,
+    batch_distance,
+    discriminator_loss,
+    feature_matching,
+    generator_loss,
+)
+from samplegan.representation import Representation, representation_for
+from samplegan.wall import wall_png
+
+LOG_EVERY_STEPS = 25
+PREVIEW_SOUNDS = 25
+_SMALL_SET = 1000  # below this many files each is also learned a little faster and slower
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished (or cleanly stopped) training run."""
+
+    name: str
+    model_path: Path
+    run_folder: Path
+    steps: int
+    seconds: float
+    skipped: tuple[tuple[str, str], ...]
+    last: dict[str, float]
+
+    def summary(self) -> str:
+        """What a person wants to know at the end."""
+        lines = [
+            f"{self.name}: {self.steps} steps in {self.seconds / 60:.1f} minutes",
+            f"  model     {self.model_path}",
+            f"  previews  {self.run_folder / 'previews'}",
+            f"  next      samplegan render {self.name} --count 50 --out MyPack/",
+        ]
+        if self.skipped:
+            lines.insert(1, f"  skipped   {len(self.skipped)} files (listed in {self.run_folder / 'skipped.json'})")
+        return "\n".join(lines)
+
+
+def train(
+    source: Path,
+    *,
+    name: str | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    seed: int | None = None,
+    architecture: str | None = None,
+    category: str | None = None,
+    length_seconds: float | None = None,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> TrainResult:
+    """Train a model on a pack definition or on a folder of audio, and put it where `render` finds it.
+
+    Raises ConfigError, InputError, MachineError, and Stopped (after saving) on Ctrl-C or SIGTERM.
+    """
+    pack, base = resolve_pack(source, name=name, category=category)
+    changes: dict[str, Any] = {}
+    if seed is not None:
+        changes["seed"] = seed
+    if steps is not None:
+        changes["steps"] = steps
+    if architecture is not None:
+        check_architecture(architecture)
+        changes["architecture"] = architecture
+    pack = dataclasses.replace(
+        pack,
+        length_seconds=length_seconds or pack.length_seconds or category_named(pack.category).length_seconds,
+        training=dataclasses.replace(pack.training, **changes),
+    )
+    config.check_settings(pack)
+    check_architecture(pack.training.architecture)
+    if minutes is not None and not minutes > 0:
+        raise ConfigError("--minutes must be more than 0")
+    model_name = name or pack.name or pack.category
+    store.check_model_name(model_name)
+    chosen_device = pick_device(device)
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    run = _Run(model_name, pack, base, chosen_device, quiet=quiet)
+    run.open(resume=resume, overwrite=overwrite)
+    only_minutes = minutes is not None and steps is None
+    return run.train(
+        last_step=None if only_minutes else pack.training.steps,
+        last_seconds=None if minutes is None else minutes * 60,
+    )
+
+
+def resolve_pack(source: Path, *, name: str | None, category: str | None) -> tuple[Pack, Path]:
+    """The pack that `source` stands for (a pack.yaml, a folder with one, or a folder of audio) and its folder."""
+    source = source.expanduser()
+    if not source.exists():
+        raise ConfigError(
+            "there is no such folder",
+            file=source,
+            hint="give a folder of audio files, or a pack definition such as packs/kicks",
+        )
+    if source.is_file() or (source / config.PACK_FILE).is_file():
+        pack = config.load_pack(source)
+        if category is not None:
+            category_named(category)
+            pack = dataclasses.replace(pack, category=category)
+        return pack, source.parent if source.is_file() else source
+    guessed = category or guess_category(source.resolve().name) or guess_category(name or "") or "perc"
+    category_named(guessed)
+    plain = Pack(category=guessed, sources=(config.Source(folder=str(source.resolve())),))
+    return plain, source
+
+
+def guess_category(words: str) -> str | None:
+    """The category that a folder's name speaks of.
+
+    >>> guess_category("Vinyl Kicks"), guess_category("open-hats"), guess_category("misc")
+    ('kick', 'hat_open', None)
+    """
+    text = words.lower().replace("-", "_").replace(" ", "_")
+    for key in (*CATEGORIES, *(c.plural for c in CATEGORIES.values())):
+        if key in text:
+            return next(c.name for c in CATEGORIES.values() if key in (c.name, c.plural))
+    if "hat" in text or "hh" in text.split("_"):
+        return "hat_open" if "open" in text else "hat_closed"
+    spoken = {"bd": "kick", "bassdrum": "kick", "sd": "snare", "crash": "cymbal", "ride": "cymbal", "rim": "perc"}
+    return next((category for word, category in spoken.items() if word in text.split("_")), None)
+
+
+def pick_device(device: str) -> torch.device:
+    """'auto' is a GPU where there is one. Raises MachineError for a GPU that is asked for and absent."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda") and not device.startswith("cuda:"):
+        raise ConfigError(f"'{device}' is not a device", hint="choose auto, cpu or cuda")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise MachineError("there is no CUDA device here", hint="leave --device out to train on the CPU")
+    return torch.device(device)
+
+
+class StopSignal:
+    """Ctrl-C and SIGTERM ask once, politely: the step in flight is finished and saved. A second one kills."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Catch signals inside this block (where Python allows it: in the main thread)."""
+        try:
+            before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _hear(self, number: int, _frame: object) -> None:
+        self.number = number
+        signal.signal(number, signal.SIG_DFL)
+
+
+class _Run:
+    """A training run and its folder: run.json, data/, checkpoint.safetensors, log.jsonl, previews/."""
+
+    def __init__(self, name: str, pack: Pack, base: Path, device: torch.device, *, quiet: bool) -> None:
+        self.name = name
+        self.pack = pack
+        self.base = base
+        self.device = device
+        self.quiet = quiet
+        self.folder = store.runs_folder() / name
+        self.checkpoint = self.folder / "checkpoint.safetensors"
+        self.model_path = store.models_folder() / f"{name}.safetensors"
+
+    def open(self, *, resume: bool, overwrite: bool) -> None:
+        """Make the run's folder, or check that it can be resumed."""
+        # How long to train may change between two sittings; everything else makes another model.
+        document = config.to_document(self.pack)
+        document["training"].pop("steps")
+        document["base"] = str(self.base.resolve())
+        run_file = self.folder / "run.json"
+        if resume:
+            if not run_file.is_file():
+                raise ConfigError(
+                    f"there is no run named '{self.name}' to resume", hint="leave --resume out to start one"
+                )
+            _require_same(json.loads(run_file.read_text()), json.loads(json.dumps(document)), self.name)
+            return
+        if (self.checkpoint.exists() or self.model_path.exists()) and not overwrite:
+            raise ConfigError(
+                f"a model or run named '{self.name}' exists already",
+                file=self.folder if self.checkpoint.exists() else self.model_path,
+                hint="continue it with --resume, replace it with --overwrite, or choose another --name",
+            )
+        for old in (self.checkpoint, self.folder / "log.jsonl", *(self.folder / "previews").glob("step-*.png")):
+            old.unlink(missing_ok=True)
+        write_json(run_file, document)
+
+    def train(self, *, last_step: int | None, last_seconds: float | None) -> TrainResult:
+        """Train until the step, the minutes or a signal."""
+        pack, training = self.pack, self.pack.training
+        assert pack.length_seconds is not None
+        representation = representation_for(pack.image, pack.length_seconds)
+        stop = StopSignal()
+        with stop.listening():
+            with self._bar("reading sounds") as advance:
+
+                def read(done: int, count: int) -> None:
+                    if stop.number is not None:
+                        raise Stopped("stopped before training began", signal_number=stop.number)
+                    advance(done, count, "")
+
+                data = prepare(pack, self.base, representation, self.folder / "data", read)
+            if data.skipped:
+                write_json(self.folder / "skipped.json", [list(entry) for entry in data.skipped])
+            players = _Players(training, representation, data, self.device)
+            step, seconds, last = 0, 0.0, {}
+            if self.checkpoint.exists():
+                progress = load_checkpoint(self.checkpoint, players.modules(), players.optimisers())
+                if progress["fingerprint"] != data.fingerprint:
+                    raise InputError(
+                        "the sounds have changed since this run began",
+                        file=self.base,
+                        hint="restore them, or start again with --overwrite",
+                    )
+                step, seconds, last = progress["step"], progress["seconds"], progress["last"]
+            epoch_steps = max(len(data.training) // players.batch, 1)
+            validate_every = epoch_steps * training.validate_epochs
+
+            def save() -> None:
+                progress = {"step": step, "seconds": seconds, "last": last, "fingerprint": data.fingerprint}
+                save_checkpoint(self.checkpoint, players.modules(), players.optimisers(), progress)
+
+            def finished() -> bool:
+                too_late = last_seconds is not None and seconds >= last_seconds
+                return stop.number is not None or too_late or (last_step is not None and step >= last_step)
+
+            with self._bar("training") as advance, self._log(step) as log:
+                saved_at = time.monotonic()
+                while not finished():
+                    began = time.monotonic()
+                    logging = (step + 1) % LOG_EVERY_STEPS == 0
+                    losses = players.step(step, measure=logging)
+                    step += 1
+                    seconds += time.monotonic() - began
+                    if logging:
+                        last = {key: round(float(value), 5) for key, value in losses.items()}
+                        if not all(math.isfinite(value) for value in last.values()):
+                            raise SampleganError(
+                                f"training diverged at step {step}: a loss is no longer a number",
+                                file=self.checkpoint,
+                                hint="the last checkpoint is kept; try lower rates in pack.yaml",
+                            )
+                        log({"step": step, "images": step * players.batch, "seconds": round(seconds, 1)} | last)
+                    if step % validate_every == 0:
+                        began = time.monotonic()
+                        log({"step": step, "seconds": round(seconds, 1)} | self._validate(players, step))
+                        seconds += time.monotonic() - began
+                    if time.monotonic() - saved_at > training.checkpoint_seconds:
+                        save()
+                        saved_at = time.monotonic()
+                    shown = " ".join(f"{key} {value:.2f}" for key, value in list(last.items())[:2])
+                    advance(*_share(step, last_step, seconds, last_seconds), shown)
+                save()
+            self._validate(players, step)
+            self._export(players, step, seconds, representation, data)
+        if stop.number is not None:
+            raise Stopped(
+                f"stopped at step {step}; everything is saved and `samplegan render {self.name}` works",
+                signal_number=stop.number,
+                hint="continue with the same command and --resume",
+            )
+        return TrainResult(self.name, self.model_path, self.folder, step, seconds, data.skipped, last)
+
+    def _validate(self, players: _Players, step: int) -> dict[str, float]:
+        real, generated, scores = players.validate()
+        picture = wall_png(real, generated)
+        write_atomic(self.folder / "previews" / f"step-{step:07}.png", picture)
+        return scores
+
+    def _export(
+        self, players: _Players, step: int, seconds: float, representation: Representation, data: Dataset
+    ) -> None:
+        _, _, scores = players.validate()
+        card = {
+            "name": self.name,
+            "category": self.pack.category,
+            "version": __version__,
+            "representation": representation.to_document(),
+            "training": config.to_document(self.pack.training),
+            "speeds": list(self.pack.speeds),
+            "data": data.card,
+            "steps": step,
+            "images": step * players.batch,
+            "seconds": round(seconds),
+            "metrics": scores,
+        }
+        store.save_model(self.model_path, players.calibrated(), card)
+        write_atomic(self.model_path.with_suffix(".md"), model_card(card).encode())
+
+    @contextlib.contextmanager
+    def _log(self, step: int) -> Iterator[Any]:
+        """A function that appends one JSON line; what was logged after the resumed step is dropped."""
+        path = self.folder / "log.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        kept = [line for line in lines if _step_of(line) <= step]
+        write_atomic(path, "".join(f"{line}\n" for line in kept).encode())
+        with path.open("a", encoding="utf-8") as file:
+            yield lambda entry: _append_line(file, entry)
+
+    @contextlib.contextmanager
+    def _bar(self, what: str) -> Iterator[Any]:
+        """A function (done, total, note) that shows progress: a bar on a terminal, else a line every tenth."""
+        if self.quiet:
+            yield lambda done, total, note: None
+        elif sys.stderr.isatty():
+            from tqdm import tqdm
+
+            with tqdm(desc=what, total=0, file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+
+                def show(done: int, total: int, note: str) -> None:
+                    bar.total, bar.n = total, done
+                    bar.set_postfix_str(note, refresh=False)
+                    bar.update(0)
+
+                yield show
+        else:
+            told = -1
+
+            def tell(done: int, total: int, note: str) -> None:
+                nonlocal told
+                if (tenth := 10 * done // max(total, 1)) > told:
+                    told = tenth
+                    print(f"{what}: {10 * tenth} % {note}".rstrip(), file=sys.stderr)
+
+            yield tell
+
+
+class _Players:
+    """The two networks, the averaged generator, their optimisers, and the data they see."""
+
+    def __init__(self, training: Training, representation: Representation, data: Dataset, device: torch.device):
+        torch.manual_seed(training.seed)
+        networks: Networks = build_networks(training, representation.bands, representation.frames)
+        # Channels last is some 15 % faster for these convolutions on a CPU.
+        self.generator = networks.generator.to(device, memory_format=torch.channels_last)
+        self.discriminator = networks.discriminator.to(device, memory_format=torch.channels_last)
+        self.averaged = deepcopy(self.generator).requires_grad_(False)
+        betas = (training.beta_1, training.beta_2)
+        self.generator_optimiser = torch.optim.Adam(
+            self.generator.parameters(), training.generator_rate, betas
+        )
+        self.discriminator_optimiser = torch.optim.Adam(
+            self.discriminator.parameters(), training.discriminator_rate, betas
+        )
+        self.shape = Shape(
+            representation.decibels_per_unit, torch.from_numpy(representation.bins_per_band)
+        ).to(device)
+        self.training = training
+        self.data = data
+        self.device = device
+        self.batch = min(training.batch, len(data.training))
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "averaged": self.averaged,
+        }
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return {
+            "generator-adam": self.generator_optimiser,
+            "discriminator-adam": self.discriminator_optimiser,
+        }
+
+    def step(self, step: int, *, measure: bool) -> dict[str, Tensor]:
+        """One update of both networks; the losses if `measure`."""
+        settings = self.training
+        torch.manual_seed((settings.seed << 32) + step)
+        real = self._real_batch(step)
+        latents = torch.randn(self.batch, settings.latent_dim).to(self.device)
+        fake = self.generator(latents)
+
+        real_logits, _ = self.discriminator(real)
+        fake_logits, _ = self.discriminator(fake.detach())
+        judged = discriminator_loss(real_logits, fake_logits, settings.label_smoothing)
+        self.discriminator_optimiser.zero_grad(set_to_none=True)
+        judged.backward()
+        self.discriminator_optimiser.step()
+
+        self.discriminator.requires_grad_(False)
+        logits, fake_features = self.discriminator(fake)
+        with torch.no_grad():
+            _, real_features = self.discriminator(real)
+        terms = {"generator": generator_loss(logits)}
+        weighted = terms["generator"]
+        extra = {
+            "feature_matching": lambda: feature_matching(real_features, fake_features),
+            "centroid": lambda: batch_distance(self.shape.centroid, real, fake),
+            "decay": lambda: batch_distance(self.shape.decay, real, fake),
+            "periodicity": lambda: batch_distance(self.shape.periodicity, real, fake),
+            "rolloff": lambda: batch_distance(self.shape.rolloff, real, fake),
+        }
+        for key, term in extra.items():
+            if (weight := getattr(settings, key)) > 0:
+                terms[key] = term()
+                weighted = weighted + weight * terms[key]
+        self.generator_optimiser.zero_grad(set_to_none=True)
+        weighted.backward()
+        self.generator_optimiser.step()
+        self.discriminator.requires_grad_(True)
+        self._average(step)
+        if not measure:
+            return {}
+        return {
+            "discriminator": judged.detach(),
+            **{key: term.detach() for key, term in terms.items()},
+            "real_logit": real_logits.detach().mean(),
+            "fake_logit": fake_logits.detach().mean(),
+        }
+
+    def calibrated(self) -> nn.Module:
+        """The averaged generator with running statistics of its own: averaged weights see other statistics than
+        the weights that were averaged."""
+        generator = deepcopy(self.averaged)
+        for module in generator.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+                module.momentum = None  # a plain average over all batches
+        generator.train()
+        source = torch.Generator().manual_seed(self.training.seed)
+        with torch.no_grad():
+            for _ in range(16):
+                generator(torch.randn(64, self.training.latent_dim, generator=source).to(self.device))
+        return generator.eval()
+
+    def validate(self) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+        """Held-out images, generated images, and how far apart they are, beside how far training images are."""
+        held_out = self._images(self.data.validation[:256])
+        known = self._images(self.data.training[:: max(len(self.data.training) // 256, 1)][:256])
+        source = torch.Generator().manual_seed(self.training.seed + 1)
+        latents = torch.randn(256, self.training.latent_dim, generator=source).to(self.device)
+        generator = self.calibrated()
+        with torch.no_grad():
+            generated = torch.cat([generator(part) for part in latents.split(32)]).cpu()
+        scores = {
+            "held_out_mmd": round(_mmd(held_out, generated), 5),
+            "held_out_mmd_of_training": round(_mmd(held_out, known), 5),
+        }
+        return held_out[:PREVIEW_SOUNDS].numpy(), generated[:PREVIEW_SOUNDS].numpy(), scores
+
+    def _images(self, indices: np.ndarray) -> Tensor:
+        return torch.from_numpy(self.data.batch(indices, np.zeros(len(indices), dtype=np.int64)))
+
+    def _real_batch(self, step: int) -> Tensor:
+        """Every sound once an epoch, in an order that (seed, epoch) decides; a random speed each time."""
+        per_epoch = max(len(self.data.training) // self.batch, 1)
+        epoch, place = divmod(step, per_epoch)
+        order = np.random.default_rng([self.training.seed, epoch]).permutation(self.data.training)
+        indices = order[place * self.batch : (place + 1) * self.batch]
+        variations = np.random.default_rng([self.training.seed, epoch, place]).integers(
+            self.data.images.shape[1], size=len(indices)
+        )
+        return torch.from_numpy(self.data.batch(indices, variations)).to(
+            self.device, memory_format=torch.channels_last
+        )
+
+    def _average(self, step: int) -> None:
+        # A ramp: early on, half of the steps so far; else the first random weights would weigh in for long.
+        keep = 1.0 - 1.0 / min(self.training.ema_steps, step / 2 + 1)
+        with torch.no_grad():
+            for averaged, current in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
+                averaged.lerp_(current, 1.0 - keep)
+
+
+def _mmd(first: Tensor, second: Tensor) -> float:
+    """Unbiased squared maximum mean discrepancy of coarse images, Gaussian kernel, median bandwidth of `first`
+    (Gretton et al., 'A Kernel Two-Sample Test', 2012). About 0 when both come from the same place."""
+    x, y = (nn.functional.adaptive_avg_pool2d(images, (32, 16)).flatten(1).double() for images in (first, second))
+    scale = torch.pdist(x).median().square()
+    xx, yy, xy = (torch.exp(-torch.cdist(a, b).square() / scale) for a, b in ((x, x), (y, y), (x, y)))
+    m, n = len(x), len(y)
+    within_x, within_y = (xx.sum() - m) / (m * (m - 1)), (yy.sum() - n) / (n * (n - 1))
+    return float(within_x + within_y - 2 * xy.mean())
+
+
+def model_card(card: dict[str, Any]) -> str:
+    """The card as a page of Markdown."""
+    data, metrics, training = card["data"], card["metrics"], card["training"]
+    licences = ", ".join(f"{count} {licence}" for licence, count in data["licences"].items())
+    return f"""# {card["name"]}
+
+A `{training["architecture"]}` model of the category `{card["category"]}`, made with samplegan {card["version"]}.
+
+| | |
+|---|---|
+| training sounds | {data["training_sounds"]} of {data["kits"]} kits ({data["held_out_sounds"]} more held out) |
+| licences | {licences} |
+| data fingerprint | `{data["fingerprint"]}` |
+| playback speeds learned | {", ".join(str(speed) for speed in card["speeds"])} |
+| steps | {card["steps"]} of {training["batch"]} sounds, seed {training["seed"]} |
+| time | {card["seconds"] / 60:.0f} minutes |
+| held-out MMD of coarse images | {metrics["held_out_mmd"]} (training sounds: {metrics["held_out_mmd_of_training"]}) |
+
+All settings are in the file itself: `samplegan models --json`.
+"""
+
+
+def _share(step: int, last_step: int | None, seconds: float, last_seconds: float | None) -> tuple[int, int]:
+    """Done and total, by whichever limit is nearer."""
+    by_time = seconds / last_seconds if last_seconds else 0.0
+    if last_step is None or by_time > step / last_step:
+        return int(seconds), max(int(last_seconds or 1), 1)
+    return step, last_step
+
+
+def _require_same(before: dict[str, Any], now: dict[str, Any], name: str) -> None:
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
+            raise ConfigError(
+                f"the run '{name}' was begun with another '{key}': {before.get(key)!r}, now {now.get(key)!r}",
+                hint="use the same settings to resume, or start again with --overwrite",
+            )
+
+
+def _step_of(line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return sys.maxsize  # a line cut short by a crash
+
+
+def _append_line(file: IO[str], entry: dict[str, Any]) -> None:
+    file.write(json.dumps(entry) + "\n")
+    file.flush()
