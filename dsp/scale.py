@@ -1,0 +1,136 @@
+"""Magnitudes to images in [-1, 1] and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp import kernels
+
+F32 = NDArray[np.float32]
+
+# The mapping of the StereoSampleGAN draft, section 3.2.
+DRAFT_PEAK = 100.0
+"""Magnitudes are scaled to 0 … 100, so that the loudest cell stands at +40 dB."""
+DRAFT_THRESHOLD_DB = -90.0
+"""What lies below is inaudible …"""
+DRAFT_SILENT_DB = -120.0
+"""… and becomes this, the lowest value."""
+DRAFT_CEILING_DB = 40.0
+
+
+def to_image(magnitude: F32, *, peak: float | None = None) -> F32:
+    """The draft's mapping: scale to 0 … 100, decibels, everything under -90 dB to -120, then [-120, 40] → [-1, 1].
+
+    ``peak`` is the magnitude that becomes 100; by default the largest of the whole array, both channels together,
+    so that the balance of left and right is kept. Magnitudes above a given ``peak`` are held at 1.
+
+    Shape: float32 [...] → float32 [...].
+    """
+    magnitude = np.ascontiguousarray(magnitude, dtype=np.float32)
+    if peak is None:
+        peak = float(magnitude.max(initial=0.0))
+    _check_reference("peak", peak, allow_zero=True)
+    out = np.empty_like(magnitude)
+    if peak == 0.0:  # silence has no loudest cell
+        out[...] = -1.0
+        return out
+    slope = 2.0 / (DRAFT_CEILING_DB - DRAFT_SILENT_DB)
+    kernels.magnitude_to_level(
+        magnitude.reshape(-1),
+        np.float32(DRAFT_PEAK / peak),
+        np.float32(DRAFT_THRESHOLD_DB),
+        np.float32(DRAFT_SILENT_DB),
+        np.float32(slope),
+        np.float32(-1.0 - slope * DRAFT_SILENT_DB),
+        out.reshape(-1),
+    )
+    return out
+
+
+def from_image(image: F32, *, peak: float = 1.0) -> F32:
+    """The inverse of ``to_image``: 1 becomes ``peak``, -1 becomes ``peak`` less 160 dB.
+
+    Shape: float32 [...] → float32 [...]. Values beyond [-1, 1] are clipped.
+    """
+    _check_reference("peak", peak, allow_zero=True)
+    image = np.ascontiguousarray(image, dtype=np.float32)
+    out = np.empty_like(image)
+    slope = (DRAFT_CEILING_DB - DRAFT_SILENT_DB) / 2.0
+    kernels.level_to_magnitude(
+        image.reshape(-1),
+        np.float32(slope),
+        np.float32(slope + DRAFT_SILENT_DB),
+        np.float32(peak / DRAFT_PEAK),
+        np.float32(-np.inf),
+        out.reshape(-1),
+    )
+    return out
+
+
+@dataclass(frozen=True)
+class FixedScale:
+    """One decibel range for all sounds: magnitude over ``reference_magnitude``, in dB, clipped, to [-1, 1].
+
+    ``reference_magnitude`` is what 0 dB means; for a full-scale sine in an ``Stft`` it is half the sum of the
+    window. Cells at the floor (-1) come back as exactly zero, so that silence stays silence.
+
+    >>> FixedScale(floor_db=-80.0, ceiling_db=0.0).to_image(np.float32([0.0, 0.01, 1.0])).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+
+    floor_db: float
+    ceiling_db: float
+    reference_magnitude: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (
+            np.isfinite(self.floor_db) and np.isfinite(self.ceiling_db) and self.floor_db < self.ceiling_db
+        ):
+            raise ValueError(
+                f"floor_db must lie below ceiling_db; they are {self.floor_db} and {self.ceiling_db}"
+            )
+        _check_reference("reference_magnitude", self.reference_magnitude, allow_zero=False)
+
+    def to_image(self, magnitude: F32) -> F32:
+        """Shape: float32 [...] → float32 [...]."""
+        magnitude = np.ascontiguousarray(magnitude, dtype=np.float32)
+        out = np.empty_like(magnitude)
+        slope = 2.0 / (self.ceiling_db - self.floor_db)
+        kernels.magnitude_to_level(
+            magnitude.reshape(-1),
+            np.float32(1.0 / self.reference_magnitude),
+            np.float32(self.floor_db),
+            np.float32(self.floor_db),
+            np.float32(slope),
+            np.float32(-1.0 - slope * self.floor_db),
+            out.reshape(-1),
+        )
+        return out
+
+    def from_image(self, image: F32) -> F32:
+        """Shape: float32 [...] → float32 [...]. Values beyond [-1, 1] are clipped."""
+        image = np.ascontiguousarray(image, dtype=np.float32)
+        out = np.empty_like(image)
+        slope = (self.ceiling_db - self.floor_db) / 2.0
+        kernels.level_to_magnitude(
+            image.reshape(-1),
+            np.float32(slope),
+            np.float32(slope + self.floor_db),
+            np.float32(self.reference_magnitude),
+            np.float32(-1.0),
+            out.reshape(-1),
+        )
+        return out
+
+    def level_db(self, image: F32) -> F32:
+        """The level of an image in dB: -1 → ``floor_db``, 1 → ``ceiling_db``. Shape: [...] → [...]."""
+        slope = np.float32((self.ceiling_db - self.floor_db) / 2.0)
+        return (np.asarray(image, dtype=np.float32) + np.float32(1.0)) * slope + np.float32(self.floor_db)
+
+
+def _check_reference(what: str, value: float, *, allow_zero: bool) -> None:
+    if not np.isfinite(value) or value < 0.0 or (value == 0.0 and not allow_zero):
+        raise ValueError(
+            f"{what} must be a {'non-negative' if allow_zero else 'positive'} number, not {value}"
+        )

@@ -1,0 +1,313 @@
+"""Short-time Fourier transforms with everything planned in advance, and the shapes of the images they make."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyfftw
+from numpy.typing import NDArray
+
+from dsp import kernels
+
+F32 = NDArray[np.float32]
+C64 = NDArray[np.complex64]
+
+GAUSSIAN_EDGE = 0.01
+"""Height at which the Gaussian window is cut off, relative to its peak."""
+
+# The samples of one block of frames: large enough that calls cost nothing, small enough that the block stays in
+# the processor's cache between framing, transform, projection and overlap-add.
+BLOCK_SAMPLES = 32_768
+
+# FFTW_MEASURE times candidate plans and so picks different ones, with different rounding, in different processes.
+# FFTW_ESTIMATE always picks the same: the same seed gives the same bytes.
+PLANNER = "FFTW_ESTIMATE"
+
+# An overlap-add sum this far below its maximum would amplify rounding noise by as much when divided out.
+SMALLEST_OVERLAP = 1e-6
+
+
+def window(name: str, window_samples: int, *, beta: float = 14.0) -> F32:
+    """A periodic window, ``'hann'``, ``'kaiser'`` (shape ``beta``) or ``'gaussian'`` (cut at 1 % of its peak).
+
+    Shape: float32 [window_samples]; the peak, 1, stands at ``window_samples // 2``. ``window_samples`` is even.
+
+    >>> window("hann", 4).tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    """
+    _check_window_samples(window_samples)
+    position = np.arange(window_samples) / window_samples * 2.0 - 1.0  # -1 … 1, the peak at 0
+    if name == "hann":
+        values = 0.5 + 0.5 * np.cos(np.pi * position)
+    elif name == "kaiser":
+        if not (np.isfinite(beta) and beta >= 0.0):
+            raise ValueError(f"a Kaiser window needs a beta of zero or more, not {beta}")
+        values = np.i0(beta * np.sqrt(1.0 - position**2)) / np.i0(beta)
+    elif name == "gaussian":
+        values = np.exp(np.log(GAUSSIAN_EDGE) * position**2)
+    else:
+        raise ValueError(f"there is no window '{name}'; choose 'hann', 'kaiser' or 'gaussian'")
+    return values.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class StftShape:
+    """How a sound of ``length_samples`` becomes an image of ``bands`` x ``frames``; made by ``shape_for``.
+
+    Encode: pad the sound with zeros to ``padded_samples``, transform, keep the first ``frames`` of
+    ``generated_frames`` and the first ``bands`` bins (the Nyquist bin goes). The ``cut_frames`` hold nothing but the
+    padding. Decode: append ``cut_frames`` silent frames and a silent bin, invert, keep ``length_samples``. So the
+    sound, and every window that touches it, lies inside the image, and an artefact at the edge of a generated
+    image falls into the samples that are cut.
+    """
+
+    length_samples: int
+    bands: int
+    frames: int
+    window_samples: int
+    hop_samples: int
+    padded_samples: int
+    cut_frames: int
+
+    @property
+    def generated_frames(self) -> int:
+        """The frames of ``Stft(padded_samples, window, hop_samples)``."""
+        return self.frames + self.cut_frames
+
+
+def shape_for(length_samples: int, bands: int, frames: int) -> StftShape:
+    """The window and the hop with which a sound fills an image of ``bands`` x ``frames``.
+
+    The window is ``2 * bands``. Frame m is centred on sample m·hop and reaches half a window to either side, so
+    all frames that touch the sound fit when ``frames * hop >= length + window / 2``; the hop is the smallest that
+    does it. Raises ValueError when that hop would exceed half the window: too few frames, or bands, for the length.
+
+    >>> shape_for(30_870, 256, 244).hop_samples  # 0.7 s with a window of 512
+    128
+    """
+    for what, value in (("length_samples", length_samples), ("bands", bands), ("frames", frames)):
+        if value < 1:
+            raise ValueError(f"{what} must be at least 1, not {value}")
+    window_samples = 2 * bands
+    hop_samples = -(-(length_samples + bands) // frames)
+    if hop_samples > bands:
+        raise ValueError(
+            f"{length_samples} samples do not fit into {bands} bands x {frames} frames: the hop would be "
+            f"{hop_samples} samples, more than half the window of {window_samples}. Use at least "
+            f"{-(-(length_samples + bands) // bands)} frames, more bands, or a shorter sound"
+        )
+    return StftShape(
+        length_samples=length_samples,
+        bands=bands,
+        frames=frames,
+        window_samples=window_samples,
+        hop_samples=hop_samples,
+        padded_samples=frames * hop_samples,
+        cut_frames=-(-bands // hop_samples),
+    )
+
+
+class Stft:
+    """A short-time Fourier transform of sounds of one length, and its exact inverse.
+
+    Frame m is centred on sample m·hop_samples; outside the sound stand zeros. The last frame is the last one that
+    touches the sound, ``frames = (length_samples - 1 + window_samples // 2) // hop_samples + 1``. The phase of a
+    frame refers to the first sample of its window, as in librosa and in ``numpy.fft.rfft`` of the segment.
+
+    The inverse is the least-squares one (Griffin & Lim 1984): windowed overlap-add over the sum of squared windows.
+    It returns every sound exactly and, for an inconsistent spectrum, the sound whose transform is nearest.
+
+    An object owns its plans and buffers: use one per thread. Results belong to the caller. A sound's result does
+    not depend on what else is in its batch, nor on the process. ``batch``, when given, is the only number of sounds
+    accepted.
+
+    Raises ValueError for lengths under one sample, odd windows and for a window and hop that leave samples
+    (nearly) uncovered.
+    """
+
+    def __init__(
+        self, length_samples: int, window: F32, hop_samples: int, *, batch: int | None = None
+    ) -> None:
+        window = np.ascontiguousarray(window, dtype=np.float32)
+        if window.ndim != 1:
+            raise ValueError(f"the window must have one axis, not {window.ndim}")
+        _check_window_samples(window.shape[0])
+        if not np.all(np.isfinite(window)):
+            raise ValueError("the window holds values that are not finite")
+        if length_samples < 1:
+            raise ValueError(f"a sound needs at least one sample, not {length_samples}")
+        if batch is not None and batch < 1:
+            raise ValueError(f"a batch needs at least one sound, not {batch}")
+        if not 1 <= hop_samples <= window.shape[0]:
+            raise ValueError(
+                f"the hop must be between 1 and the window's {window.shape[0]} samples, not {hop_samples}"
+            )
+        self.length_samples = length_samples
+        self.window = window
+        self.window_samples = window.shape[0]
+        self.hop_samples = hop_samples
+        self.batch = batch
+        self.bins = self.window_samples // 2 + 1
+        self.frames = (length_samples - 1 + self.window_samples // 2) // hop_samples + 1
+
+        # Frames are worked on in blocks of an even number; the last block is filled up with silence.
+        even_frames = self.frames + self.frames % 2
+        self.block_frames = min(max(2, BLOCK_SAMPLES // self.window_samples // 2 * 2), even_frames)
+        self.blocks = -(-self.frames // self.block_frames)
+        self.padded_frames = self.blocks * self.block_frames
+        self._first = self.window_samples // 2  # where the sound begins in the padded buffers
+        padded_samples = (self.padded_frames - 1) * hop_samples + self.window_samples
+        padded_samples = max(padded_samples, self._first + length_samples)
+        self._inside = slice(self._first, self._first + length_samples)
+        self._padded = np.zeros(padded_samples, dtype=np.float32)
+        self.normaliser = self._inverse_overlap()
+
+        shape = (self.block_frames, self.window_samples)
+        self._time = pyfftw.zeros_aligned(shape, dtype=np.float32)
+        self._spectrum = pyfftw.zeros_aligned((self.block_frames, self.bins), dtype=np.complex64)
+        self._to_spectrum = pyfftw.FFTW(self._time, self._spectrum, axes=(1,), flags=(PLANNER,))
+        self._to_time = pyfftw.FFTW(
+            self._spectrum,
+            self._time,
+            axes=(1,),
+            direction="FFTW_BACKWARD",
+            flags=(PLANNER, "FFTW_DESTROY_INPUT"),
+        )
+
+    def forward(self, audio: F32, *, out: C64 | None = None) -> C64:
+        """The spectrum of every sound.
+
+        Shape: float32 [batch, length_samples] → complex64 [batch, frame, bin], into ``out`` when given.
+        """
+        audio = np.asarray(audio, dtype=np.float32)
+        self._check_batch("audio", audio, (self.length_samples,))
+        spectrum = self._result(out, (audio.shape[0], self.frames, self.bins), np.dtype(np.complex64))
+        for sound, result in zip(audio, spectrum, strict=True):
+            self._padded[:] = 0.0
+            self._padded[self._inside] = sound
+            for first in range(0, self.frames, self.block_frames):
+                kernels.frame_real(self._padded, self.window, self.hop_samples, first, self._time)
+                self._to_spectrum.execute()
+                count = min(self.block_frames, self.frames - first)
+                result[first : first + count] = self._spectrum[:count]
+        return spectrum
+
+    def inverse(self, spectrum: C64, *, out: F32 | None = None) -> F32:
+        """The sounds whose spectra are nearest, in the least-squares sense; exact for what ``forward`` returned.
+
+        Shape: complex64 [batch, frame, bin] → float32 [batch, length_samples], into ``out`` when given.
+        """
+        spectrum = np.asarray(spectrum, dtype=np.complex64)
+        self._check_batch("spectrum", spectrum, (self.frames, self.bins))
+        audio = self._result(out, (spectrum.shape[0], self.length_samples), np.dtype(np.float32))
+        for source, sound in zip(spectrum, audio, strict=True):
+            self._padded[:] = 0.0
+            for first in range(0, self.frames, self.block_frames):
+                count = min(self.block_frames, self.frames - first)
+                self._spectrum[:count] = source[first : first + count]
+                self._spectrum[count:] = 0.0
+                self._to_time.execute()
+                kernels.overlap_real(self._time, self.window, self.hop_samples, first, self._padded)
+            kernels.multiply_in_place(self._padded, self.normaliser)
+            sound[:] = self._padded[self._inside]
+        return audio
+
+    @cached_property
+    def pairs(self) -> "PairTransform":
+        """The buffers and plans of the phase loops, made when first needed."""
+        return PairTransform(self)
+
+    def _inverse_overlap(self) -> F32:
+        """1 / (N · sum of squared windows) inside the sound, 0 outside; N undoes FFTW's unscaled inverse.
+
+        Only frames that exist count, so the first and last samples are as exact as the middle.
+        """
+        overlap = np.zeros(self._padded.shape[0])
+        squared = self.window.astype(np.float64) ** 2
+        for frame in range(self.frames):
+            start = frame * self.hop_samples
+            overlap[start : start + self.window_samples] += squared
+        inside = overlap[self._inside]
+        if not inside.min() > SMALLEST_OVERLAP * inside.max():
+            raise ValueError(
+                f"a window of {self.window_samples} samples every {self.hop_samples} samples leaves some samples "
+                "uncovered, so the sound cannot be reconstructed. Use a smaller hop"
+            )
+        normaliser = np.zeros(overlap.shape[0], dtype=np.float32)
+        normaliser[self._inside] = 1.0 / (self.window_samples * inside)
+        return normaliser
+
+    def _check_batch(self, what: str, values: NDArray, shape: tuple[int, ...]) -> None:
+        batch = "batch" if self.batch is None else str(self.batch)
+        wanted = f"[{', '.join((batch, *map(str, shape)))}]"
+        if values.ndim != len(shape) + 1 or values.shape[1:] != shape:
+            raise ValueError(f"{what} must have the shape {wanted}, not {list(values.shape)}")
+        if self.batch is not None and values.shape[0] != self.batch:
+            raise ValueError(f"{what} must have the shape {wanted}, not {list(values.shape)}")
+
+    @staticmethod
+    def _result(out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
+        if out is None:
+            return np.empty(shape, dtype=dtype)
+        if out.shape != shape or out.dtype != dtype:
+            raise ValueError(
+                f"out must be {dtype.name} {list(shape)}, not {out.dtype.name} {list(out.shape)}"
+            )
+        return out
+
+
+class PairTransform:
+    """The blocks of the phase loops: two neighbouring frames of one sound share one complex FFT.
+
+    Two real transforms cost three times one complex transform of the same size in FFTW. Frames of the same sound
+    are paired, not channels, so that a sound's result does not depend on its neighbours in the batch.
+    """
+
+    def __init__(self, stft: Stft) -> None:
+        self.stft = stft
+        shape = (stft.block_frames // 2, stft.window_samples)
+        time = pyfftw.zeros_aligned(shape, dtype=np.complex64)
+        spectrum = pyfftw.zeros_aligned(shape, dtype=np.complex64)
+        self._to_spectrum = pyfftw.FFTW(time, spectrum, axes=(1,), flags=(PLANNER,))
+        self._to_time = pyfftw.FFTW(
+            spectrum, time, axes=(1,), direction="FFTW_BACKWARD", flags=(PLANNER, "FFTW_DESTROY_INPUT")
+        )
+        self.time: F32 = time.view(np.float32).reshape(*shape, 2)
+        self.spectrum: F32 = spectrum.view(np.float32).reshape(*shape, 2)
+        self.rows = np.zeros((4, stft.bins), dtype=np.float32)
+        self._source = np.zeros_like(stft._padded)
+        self._target = np.zeros_like(stft._padded)
+
+    def to_spectrum(self, first_frame: int) -> None:
+        """Frames of the current sound from ``first_frame`` → ``spectrum``."""
+        stft = self.stft
+        kernels.frame_pairs(self._source, stft.window, stft.hop_samples, first_frame, self.time)
+        self._to_spectrum.execute()
+
+    def to_time(self, first_frame: int) -> None:
+        """``spectrum`` → added to the next sound."""
+        stft = self.stft
+        self._to_time.execute()
+        kernels.overlap_pairs(self.time, stft.window, stft.hop_samples, first_frame, self._target)
+
+    def turn(self, normaliser: F32) -> None:
+        """All frames are added: the next sound becomes the current one."""
+        kernels.multiply_in_place(self._target, normaliser)
+        self._source, self._target = self._target, self._source
+        self._target[:] = 0.0
+
+    @property
+    def audio(self) -> F32:
+        """A view of the current sound [sample]."""
+        return self._source[self.stft._inside]
+
+    def inside(self, values: F32) -> F32:
+        """[sample] values laid over the padded buffer, zero elsewhere."""
+        padded = np.zeros_like(self._source)
+        padded[self.stft._inside] = values
+        return padded
+
+
+def _check_window_samples(window_samples: int) -> None:
+    if window_samples < 2 or window_samples % 2:
+        raise ValueError(f"a window needs an even number of samples, at least 2, not {window_samples}")
