@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from samplegan.categories import category_named
 from samplegan.errors import ConfigError
-from samplegan.synth import membranes, metals, snares
+from samplegan.synth import membranes, metals, percussion, snares
 from samplegan.synth.blocks import SAMPLE_RATE, Voice
 from samplegan.synth.finish import SILENCE_DB
+from samplegan.synth.packs import write_pack
 from samplegan.synth.ranges import Parameters, Range, Style, draw, generator
 
-__all__ = ["RANGES", "Range", "Style", "parameters", "render", "synthesise"]
+__all__ = ["RANGES", "Range", "Style", "parameters", "render", "synthesise", "write_pack"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,12 @@ class _Instrument:
 _INSTRUMENTS = {
     "kick": _Instrument(membranes.KICK, membranes.kick, 1.2),
     "snare": _Instrument(snares.SNARE, snares.snare, 1.0),
+    "clap": _Instrument(snares.CLAP, snares.clap, 1.0),
     "hat_closed": _Instrument(metals.HAT_CLOSED, metals.metal, 0.7),
+    "hat_open": _Instrument(metals.HAT_OPEN, metals.metal, 1.6),
+    "tom": _Instrument(membranes.TOM, membranes.tom, 1.8),
+    "cymbal": _Instrument(metals.CYMBAL, metals.metal, 3.0),
+    "perc": _Instrument(percussion.PERC, percussion.perc, 1.2),
 }
 
 RANGES: dict[str, Mapping[str, Style]] = {name: kind.styles for name, kind in _INSTRUMENTS.items()}

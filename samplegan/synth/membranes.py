@@ -202,12 +202,118 @@ KICK = styles(
 )
 
 
+_TOM: dict[str, Bounds] = finish.USUAL | {
+    "pitch_hz": (66.0, 215.0),
+    "sweep_octaves": (0.1, 1.1),
+    "sweep_seconds": (0.005, 0.05),
+    "droop_octaves": (0.0, 0.4),
+    "droop_seconds": (0.05, 0.3),
+    "start_turns": (0.0, 0.25),
+    "attack_seconds": (0.0002, 0.004),
+    "decay_seconds": (0.07, 0.6),
+    "decay_shape": (0.65, 1.15),
+    "click_db": (-13.0, 6.0, 0.9),
+    "click_hz": (900.0, 6_000.0),
+    "click_q": (0.5, 2.0),
+    "click_decay_seconds": (0.002, 0.02),
+    "noise_db": (-24.0, -2.0, 0.85),
+    "noise_hz": (2_500.0, 16_000.0),
+    "noise_decay_seconds": (0.02, 0.25),
+    "room_db": (-24.0, -8.0, 0.25),
+    "room_seconds": (0.03, 0.4),
+    "gate_db": (-58.0, -28.0, 0.45),
+    "drive_db": (-6.0, 8.0, 0.4),
+    "lowpass_hz": (7_000.0, 21_000.0, 0.35),
+}
+
+TOM = styles(
+    CATALOGUE,
+    {
+        "analog": (
+            1.3,
+            _TOM
+            | {
+                "sweep_octaves": (0.05, 0.7),
+                "sweep_seconds": (0.01, 0.08),
+                "click_db": (-26.0, -3.0, 0.8),
+                "noise_db": (-34.0, -12.0, 0.8),
+                "noise_hz": (800.0, 7_000.0),
+            },
+        ),
+        "acoustic": (
+            3.0,
+            _TOM
+            | {
+                "head_db": (-14.0, 1.0),
+                "head_decay": (0.15, 0.9),
+                "noise_db": (-20.0, 1.0),
+                "decay_shape": (0.55, 1.05),
+                "room_db": (-24.0, -6.0, 0.5),
+            },
+        ),
+        "punch": (
+            1.2,
+            _TOM
+            | {
+                "sweep_octaves": (0.5, 1.8),
+                "sweep_seconds": (0.015, 0.07),
+                "droop_octaves": (0.1, 0.7),
+                "head_db": (-20.0, -6.0, 0.7),
+                "head_decay": (0.2, 0.9),
+                "decay_shape": (0.85, 1.4),
+                "drive_db": (-3.0, 10.0, 0.8),
+            },
+        ),
+        "ringing": (
+            0.8,
+            _TOM
+            | {
+                "pitch_hz": (90.0, 300.0),
+                "harmonic_db": (-30.0, -8.0),
+                "harmonic_decay": (0.4, 1.2),
+                "head_db": (-24.0, -6.0),
+                "head_decay": (0.3, 1.2),
+                "decay_seconds": (0.25, 1.0),
+            },
+        ),
+        "fm": (
+            0.6,
+            _TOM
+            | {
+                "sweep_octaves": (0.3, 2.0),
+                "sweep_seconds": (0.02, 0.15),
+                "fm_index": (0.05, 0.5),
+                "fm_ratio": (0.5, 3.5),
+                "fm_decay_seconds": (0.03, 0.2),
+            },
+        ),
+        "dark": (
+            0.9,
+            _TOM
+            | {
+                "pitch_hz": (60.0, 160.0),
+                "head_db": (-20.0, -4.0),
+                "head_decay": (0.2, 0.8),
+                "lowpass_hz": (1_000.0, 7_000.0),
+                "crush_bits": (6.5, 11.0, 0.4),
+                "crush_rate_hz": (9_000.0, 26_000.0),
+            },
+        ),
+    },
+)
+
+
+def tom(voice: Voice) -> NDArray[np.float32]:
+    """A tom [2, samples]."""
+    return finish.finish(voice, strike(voice))
+
+
 def kick(voice: Voice) -> NDArray[np.float32]:
     """A kick [2, samples]."""
-    return finish.finish(voice, _strike(voice))
+    return finish.finish(voice, strike(voice))
 
 
-def _strike(voice: Voice) -> F64:
+def strike(voice: Voice) -> F64:
     """The dry sound [sample] of a struck head: what kicks and toms have in common."""
     phase = blocks.sweep(
         voice.samples,

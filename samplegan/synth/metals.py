@@ -141,6 +141,111 @@ HAT_CLOSED = styles(
 )
 
 
+_OPEN: dict[str, Bounds] = _HAT | {
+    "decay_seconds": (0.16, 0.75),
+    "decay_shape": (0.8, 1.6),
+    "attack_seconds": (0.0002, 0.03),
+    "lowpass_hz": (8_000.0, 21_000.0, 0.5),
+    "room_db": (-34.0, -14.0, 0.2),
+    "floor_db": (-50.0, -22.0, 0.5),
+    "damping": (0.0, 0.7),
+    "gate_db": (-52.0, -16.0, 0.6),
+}
+_OPEN_MODES: dict[str, Bounds] = _MODES | {
+    "modes": (110.0, 280.0),
+    "low_hz": (250.0, 4_500.0),
+    "noise_decay": (0.3, 1.1),
+}
+
+_OPEN_SQUARES: dict[str, Bounds] = _SQUARES | {
+    "squares_pitch": (0.6, 1.7),
+    "noise_db": (-18.0, -4.0, 0.8),
+    "noise_decay": (0.7, 1.2),
+}
+
+HAT_OPEN = styles(
+    CATALOGUE,
+    {
+        "analog": (
+            1.6,
+            _OPEN | _OPEN_SQUARES | {"low_hz": (3_500.0, 9_000.0), "tone_hz": (6_000.0, 13_000.0)},
+        ),
+        "fm": (0.7, _OPEN | _FM),
+        "noise": (0.9, _OPEN | _NOISE),
+        "acoustic": (2.6, _OPEN | _OPEN_MODES),
+        "digital": (
+            0.8,
+            _OPEN | _OPEN_MODES | {"crush_bits": (5.5, 9.0), "crush_rate_hz": (16_000.0, 40_000.0)},
+        ),
+    },
+)
+
+_CYMBAL: dict[str, Bounds] = (
+    _HAT
+    | _MODES
+    | {
+        "decay_seconds": (0.2, 1.6),
+        "decay_shape": (0.65, 1.2),
+        "attack_seconds": (0.0003, 0.02),
+        "damping": (-0.1, 0.9),
+        "low_hz": (120.0, 2_600.0),
+        "tone_hz": (1_500.0, 13_000.0),
+        "tone_db": (-4.0, 13.0),
+        "modes": (180.0, 380.0),
+        "modes_low_hz": (120.0, 500.0),
+        "noise_db": (-8.0, 3.0),
+        "noise_decay": (0.2, 1.0),
+        "noise_width": (0.05, 1.0, 0.25),
+        "modes_width": (0.05, 1.0, 0.25),
+        "room_db": (-30.0, -12.0, 0.12),
+        "crush_bits": (7.0, 12.0, 0.15),
+        "floor_db": (-50.0, -22.0, 0.4),
+        "lowpass_hz": (5_000.0, 21_000.0, 0.5),
+        "thump_db": (-36.0, -10.0, 0.5),
+        "gate_db": (-56.0, -20.0, 0.5),
+    }
+)
+
+CYMBAL = styles(
+    CATALOGUE,
+    {
+        "crash": (2.4, _CYMBAL | {"attack_seconds": (0.0005, 0.1)}),
+        "ride": (
+            1.8,
+            _CYMBAL
+            | {
+                "modes_db": (-14.0, -4.0),
+                "noise_db": (-24.0, -8.0),
+                "ping_db": (-22.0, -6.0, 0.6),
+                "ping_hz": (300.0, 1_500.0),
+                "stick_db": (-10.0, 4.0),
+            },
+        ),
+        "bell": (
+            0.5,
+            _CYMBAL | {"modes_db": (-14.0, -4.0), "ping_db": (-6.0, 2.0), "ping_hz": (400.0, 1_800.0)},
+        ),
+        "splash": (
+            0.8,
+            _CYMBAL | {"decay_seconds": (0.12, 0.5), "low_hz": (800.0, 4_000.0), "damping": (0.2, 0.8)},
+        ),
+        "analog": (
+            1.4,
+            _CYMBAL
+            | _SQUARES
+            | {
+                "modes_db": (-14.0, -3.0, 0.5),
+                "squares_pitch": (0.6, 1.6),
+                "noise_db": (-16.0, -3.0),
+                "low_hz": (1_000.0, 6_000.0),
+                "tone_hz": (3_000.0, 11_000.0),
+            },
+        ),
+        "swell": (0.3, _CYMBAL | {"attack_seconds": (0.08, 0.5), "decay_seconds": (0.3, 1.2)}),
+    },
+)
+
+
 def metal(voice: Voice) -> NDArray[np.float32]:
     """A hat or cymbal [2, samples]."""
     layers = []

@@ -188,6 +188,88 @@ SNARE = styles(
 )
 
 
+_CLAP: dict[str, Bounds] = finish.USUAL | {
+    "wires_db": (0.0, 0.0),
+    "wires_low_hz": (220.0, 850.0),
+    "wires_high_hz": (3_500.0, 11_000.0),
+    "wires_darkening": (0.0, 1.2),
+    "wires_decay_seconds": (0.03, 0.11),
+    "wires_decay_shape": (0.7, 1.3),
+    "wires_hz": (700.0, 1_450.0),
+    "wires_peak_db": (6.0, 16.0),
+    "wires_width": (0.02, 0.4, 0.15),
+    "tail_db": (-26.0, -10.0, 0.8),
+    "tail_decay": (1.8, 4.5),
+    "bursts": (2.0, 4.49),
+    "burst_seconds": (0.007, 0.0125),
+    "burst_jitter": (0.0, 0.3),
+    "burst_decay_seconds": (0.004, 0.016),
+    "burst_db": (-7.0, 2.0),
+    "drive_db": (-3.0, 10.0, 0.3),
+    "room_db": (-28.0, -10.0, 0.2),
+    "highpass_hz": (60.0, 300.0, 0.4),
+    "gate_db": (-58.0, -28.0, 0.45),
+}
+
+CLAP = styles(
+    CATALOGUE,
+    {
+        "analog": (2.0, _CLAP | {"crush_bits": (9.0, 12.0, 0.05), "burst_jitter": (0.0, 0.1)}),
+        "hands": (
+            1.2,
+            _CLAP
+            | {
+                "bursts": (3.0, 7.49),
+                "burst_seconds": (0.004, 0.012),
+                "burst_jitter": (0.3, 0.9),
+                "wires_decay_seconds": (0.015, 0.07),
+                "room_db": (-20.0, -4.0, 0.7),
+                "room_seconds": (0.04, 0.3),
+            },
+        ),
+        "dense": (
+            1.0,
+            _CLAP
+            | {
+                "bursts": (4.0, 9.49),
+                "burst_seconds": (0.003, 0.007),
+                "burst_decay_seconds": (0.008, 0.03),
+                "drive_db": (0.0, 14.0),
+            },
+        ),
+        "single": (0.5, _CLAP | {"bursts": (0.0, 1.49), "wires_decay_seconds": (0.04, 0.16)}),
+        "body": (
+            0.6,
+            _CLAP
+            | {
+                "shell_db": (-16.0, -4.0),
+                "shell_modes": (6.0, 20.0),
+                "shell_low_hz": (300.0, 900.0),
+                "shell_high_hz": (1_500.0, 4_000.0),
+                "shell_decay_seconds": (0.01, 0.04),
+            },
+        ),
+        "digital": (
+            0.8,
+            _CLAP
+            | {
+                "wires_hz": (800.0, 2_600.0),
+                "crush_bits": (5.5, 9.0),
+                "crush_rate_hz": (11_000.0, 30_000.0),
+            },
+        ),
+    },
+)
+
+
+def clap(voice: Voice) -> NDArray[np.float32]:
+    """A clap [2, samples]."""
+    layers = [_wires(voice, np.zeros(voice.samples))]
+    if voice.has("shell_db"):
+        layers.append(_shell(voice))
+    return finish.finish(voice, blocks.mix(*layers))
+
+
 def snare(voice: Voice) -> NDArray[np.float32]:
     """A snare [2, samples]."""
     motion, head = _head(voice)
