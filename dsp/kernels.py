@@ -1,11 +1,15 @@
 """Every compiled loop of the core. A kernel never validates, allocates results or decides; its caller does.
 
-Kernels are plain functions jitted by name, so that tests can run the un-jitted twin (``kernel.py_func``). All of
-them release the interpreter lock. Array names ending in ``_re`` and ``_im`` are the planes of a complex array:
-planes, and slices taken once per row, are what lets the compiler vectorise.
+Kernels are plain functions jitted by name, so that tests can run the un-jitted twin (``kernel.py_func``). All
+of them release the interpreter lock. Array names ending in ``_re`` and ``_im`` are the planes of a complex
+array: planes, and slices taken once per row, are what lets the compiler vectorise.
 """
 
+# numba infers the types of kernels from their arguments; annotations would only promise what nothing checks.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
@@ -15,14 +19,17 @@ import numpy as np
 def jit(function: Callable[..., Any]) -> Any:
     """Compile ``function`` on its first call and remember the result on disk when some place is writable.
 
-    numba keeps compiled code beside the module or, failing that, in the user's cache folder, and raises when it
-    may write to neither (a read-only install run by a user without a home). Only start-up time is lost then.
+    numba keeps compiled code beside the module or, failing that, in the user's cache folder, and raises when
+    it may write to neither (a read-only install run by a user without a home). Only start-up time is lost
+    then.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
+    compiled = partial(
+        numba.njit, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}
+    )
     try:
-        return numba.njit(cache=True, **options)(function)
+        return compiled(cache=True)(function)
     except RuntimeError:  # "no locator available"
-        return numba.njit(**options)(function)
+        return compiled()(function)
 
 
 # --- framing and overlap-add
@@ -52,34 +59,47 @@ def overlap_real(frames, window, hop_samples, first_frame, padded):
             segment[i] += source[i] * window[i]
 
 
+# A pair of frames is one flat row of 2N values, real and imaginary parts in turn. Flat, and indexed by unsigned
+# numbers: only then does the compiler see a constant stride and no wrap-around, and vectorise (four times as fast).
+
+ONE = np.uint64(1)
+TWO = np.uint64(2)
+
+
 @jit
 def frame_pairs(padded, window, hop_samples, first_frame, out):
-    """Pack frames two by two: out[pair, :, 0] is an even frame (real part), out[pair, :, 1] the odd one after it."""
+    """Pack frames in twos: the real parts of out[pair] are an even frame, the imaginary the odd one after it."""
     window_samples = window.shape[0]
     for pair in range(out.shape[0]):
         start = (first_frame + 2 * pair) * hop_samples
         even = padded[start : start + window_samples]
         odd = padded[start + hop_samples : start + hop_samples + window_samples]
         target = out[pair]
-        for i in range(window_samples):
-            target[i, 0] = even[i] * window[i]
-            target[i, 1] = odd[i] * window[i]
+        for sample in range(window_samples):
+            i = np.uint64(sample)
+            target[TWO * i] = even[i] * window[i]
+            target[TWO * i + ONE] = odd[i] * window[i]
 
 
 @jit
-def overlap_pairs(frames, window, hop_samples, first_frame, padded):
-    """The adjoint of frame_pairs."""
+def overlap_pairs(frames, window, hop_samples, first_frame, padded, rows):
+    """The adjoint of frame_pairs. rows [2, sample] is scratch, to part the frames before they are added."""
     window_samples = window.shape[0]
+    even_row = rows[0]
+    odd_row = rows[1]
     for pair in range(frames.shape[0]):
         start = (first_frame + 2 * pair) * hop_samples
-        even = padded[start : start + window_samples]
-        odd = padded[start + hop_samples : start + hop_samples + window_samples]
         source = frames[pair]
-        # Two loops: the two segments overlap, which one loop would have to respect sample by sample.
+        for sample in range(window_samples):
+            i = np.uint64(sample)
+            even_row[i] = source[TWO * i] * window[i]
+            odd_row[i] = source[TWO * i + ONE] * window[i]
+        even = padded[start : start + window_samples]
         for i in range(window_samples):
-            even[i] += source[i, 0] * window[i]
+            even[i] += even_row[i]
+        odd = padded[start + hop_samples : start + hop_samples + window_samples]
         for i in range(window_samples):
-            odd[i] += source[i, 1] * window[i]
+            odd[i] += odd_row[i]
 
 
 @jit
@@ -94,8 +114,8 @@ def multiply_in_place(values, factors):
 #     A = (Z + conj Z') / 2,    B = (Z - conj Z') / 2i,    and back    Z = A + iB,    Z' = conj A + i conj B.
 # Scaling is left to the caller: the factor 1/2 is applied here, 1/N with the overlap-add normalisation.
 #
-# Under the square root stands TINY so that a silent cell stays silent instead of dividing by zero; float32 holds it
-# and it lies 300 dB below a cell of magnitude one.
+# Under the square root stands TINY so that a silent cell stays silent instead of dividing by zero; float32
+# holds it and it lies 300 dB below a cell of magnitude one.
 
 TINY = np.float32(1e-30)
 
@@ -103,44 +123,56 @@ TINY = np.float32(1e-30)
 @jit
 def pack_pairs(re, im, packed):
     """packed[pair] = the spectrum of (even + i·odd) for the half spectra re + i·im [frame, bin]."""
-    pairs, window_samples, _ = packed.shape
-    half = window_samples // 2
-    for pair in range(pairs):
-        a_re, a_im = re[2 * pair], im[2 * pair]
-        b_re, b_im = re[2 * pair + 1], im[2 * pair + 1]
-        z = packed[pair]
-        z[0, 0] = a_re[0]
-        z[0, 1] = b_re[0]
-        z[half, 0] = a_re[half]
-        z[half, 1] = b_re[half]
-        for k in range(1, half):
-            z[k, 0] = a_re[k] - b_im[k]
-            z[k, 1] = a_im[k] + b_re[k]
-            z[window_samples - k, 0] = a_re[k] + b_im[k]
-            z[window_samples - k, 1] = b_re[k] - a_im[k]
+    for pair in range(packed.shape[0]):
+        pack_pair(re[2 * pair], im[2 * pair], re[2 * pair + 1], im[2 * pair + 1], packed[pair])
+
+
+@jit
+def pack_pair(a_re, a_im, b_re, b_im, z):
+    """z, flat [2N], = the spectrum of two frames as one complex frame."""
+    half = z.shape[0] // 4
+    z[0] = a_re[0]
+    z[1] = b_re[0]
+    z[2 * half] = a_re[half]
+    z[2 * half + 1] = b_re[half]
+    a_re, a_im, b_re, b_im = a_re[1:half], a_im[1:half], b_re[1:half], b_im[1:half]
+    lower = z[2 : 2 * half]
+    upper = z[2 * half + 2 :]
+    last = np.uint64(half - 2)
+    for row in range(half - 1):
+        k = np.uint64(row)
+        lower[TWO * k] = a_re[k] - b_im[k]
+        lower[TWO * k + ONE] = a_im[k] + b_re[k]
+    for row in range(half - 1):
+        k = np.uint64(row)
+        mirrored = last - k
+        upper[TWO * k] = a_re[mirrored] + b_im[mirrored]
+        upper[TWO * k + ONE] = b_re[mirrored] - a_im[mirrored]
 
 
 @jit
 def unpack_pair(z, a_re, a_im, b_re, b_im):
-    """The half spectra of the two frames in z [bin of N, (re, im)]; the inverse of pack_pairs for one pair."""
-    window_samples = z.shape[0]
-    half = window_samples // 2
-    a_re[0] = z[0, 0]
-    b_re[0] = z[0, 1]
-    a_re[half] = z[half, 0]
-    b_re[half] = z[half, 1]
-    a_im[0] = 0.0
-    b_im[0] = 0.0
-    a_im[half] = 0.0
-    b_im[half] = 0.0
+    """The half spectra of the two frames in z, flat [2N]; the inverse of pack_pair."""
+    half = z.shape[0] // 4
+    a_re[0] = z[0]
+    b_re[0] = z[1]
+    a_re[half] = z[2 * half]
+    b_re[half] = z[2 * half + 1]
+    for k in (0, half):
+        a_im[k] = 0.0
+        b_im[k] = 0.0
+    a_re, a_im, b_re, b_im = a_re[1:half], a_im[1:half], b_re[1:half], b_im[1:half]
+    lower = z[2 : 2 * half]
+    upper = z[2 * half + 2 :]
+    last = np.uint64(half - 2)
     scale = np.float32(0.5)
-    upper = z[half + 1 :]
-    last = half - 2
-    for k in range(1, half):
-        p = z[k, 0]
-        q = z[k, 1]
-        r = upper[last - (k - 1), 0]
-        s = upper[last - (k - 1), 1]
+    for row in range(half - 1):
+        k = np.uint64(row)
+        mirrored = last - k
+        p = lower[TWO * k]
+        q = lower[TWO * k + ONE]
+        r = upper[TWO * mirrored]
+        s = upper[TWO * mirrored + ONE]
         a_re[k] = scale * (p + r)
         a_im[k] = scale * (q - s)
         b_re[k] = scale * (q + s)
@@ -148,17 +180,8 @@ def unpack_pair(z, a_re, a_im, b_re, b_im):
 
 
 @jit
-def project_row(re, im, magnitude):
-    """In place: give every cell its target magnitude and keep its phase."""
-    for k in range(re.shape[0]):
-        factor = magnitude[k] / np.sqrt(re[k] * re[k] + im[k] * im[k] + TINY)
-        re[k] *= factor
-        im[k] *= factor
-
-
-@jit
 def accelerate_row(re, im, old_re, old_im, magnitude, momentum):
-    """One fast Griffin-Lim step on a row: extrapolate by the last change, remember, project on the magnitude."""
+    """One fast Griffin-Lim step on a row: extrapolate by the last change, remember, project."""
     for k in range(re.shape[0]):
         new_re = re[k]
         new_im = im[k]
@@ -173,7 +196,8 @@ def accelerate_row(re, im, old_re, old_im, magnitude, momentum):
 
 @jit
 def reflect_row(re, im, x_re, x_im, magnitude, relaxation, out_reflects):
-    """One RAAR step on a row: x ← β(x + z) + (1 - 2β)·P(x), and 2P(x) - x (or P(x), at the end) for the next round.
+    """One RAAR step on a row: x ← β(x + z) + (1 - 2β)·P(x), and 2P(x) - x (or P(x), at the end) for the next
+    round.
 
     re and im hold z, the consistent spectrum nearest to 2P(x) - x, and are overwritten.
     """
@@ -201,7 +225,7 @@ def griffin_lim_pairs(packed, old_re, old_im, magnitude, momentum, rows):
         unpack_pair(packed[pair], rows[0], rows[1], rows[2], rows[3])
         accelerate_row(rows[0], rows[1], old_re[even], old_im[even], magnitude[even], momentum)
         accelerate_row(rows[2], rows[3], old_re[odd], old_im[odd], magnitude[odd], momentum)
-        pack_pairs(rows[0::2], rows[1::2], packed[pair : pair + 1])
+        pack_pair(rows[0], rows[1], rows[2], rows[3], packed[pair])
 
 
 @jit
@@ -213,7 +237,7 @@ def raar_pairs(packed, x_re, x_im, magnitude, relaxation, out_reflects, rows):
         unpack_pair(packed[pair], rows[0], rows[1], rows[2], rows[3])
         reflect_row(rows[0], rows[1], x_re[even], x_im[even], magnitude[even], relaxation, out_reflects)
         reflect_row(rows[2], rows[3], x_re[odd], x_im[odd], magnitude[odd], relaxation, out_reflects)
-        pack_pairs(rows[0::2], rows[1::2], packed[pair : pair + 1])
+        pack_pair(rows[0], rows[1], rows[2], rows[3], packed[pair])
 
 
 # --- phase gradient heap integration
@@ -225,11 +249,12 @@ def integrate_phase(
 ):
     """Spread phase from loud cells to their neighbours, loudest first.
 
-    bucket [frame, bin] is a cell's loudness in small steps, -1 for cells too quiet to integrate through, whose
-    phase is left as it stands. frame_step and bin_step are the phase differences
-    per frame and per bin at every cell. heads and queue_heads [bucket] and following and queue_following [cell]
-    are linked lists (-1 ends one): all cells by bucket, and the queue; done [cell] starts false. A bucket queue replaces the published heap: within one
-    small step of loudness the order is free, and the whole integration is linear in the number of cells.
+    bucket [frame, bin] is a cell's loudness in small steps, -1 for cells too quiet to integrate through,
+    whose phase is left as it stands. frame_step and bin_step are the phase differences per frame and per bin
+    at every cell. heads and queue_heads [bucket] and following and queue_following [cell] are linked lists
+    (-1 ends one): all cells by bucket, and the queue; done [cell] starts false. A bucket queue replaces the
+    published heap: within one small step of loudness the order is free, and the whole integration is linear
+    in the number of cells.
     """
     frames, bins = bucket.shape
     for cell in range(frames * bins):
@@ -297,7 +322,7 @@ def integrate_phase(
 
 @jit
 def magnitude_to_level(magnitude, gain, minimum_db, silent_db, slope, offset, out):
-    """out = slope * dB(gain * magnitude) + offset within [-1, 1]; what lies under minimum_db counts as silent_db."""
+    """out = slope * dB(gain * magnitude) + offset within [-1, 1]; below minimum_db counts as silent_db."""
     factor = np.float32(20.0 / np.log(10.0))
     for i in range(magnitude.shape[0]):
         value = gain * magnitude[i]
@@ -311,7 +336,7 @@ def magnitude_to_level(magnitude, gain, minimum_db, silent_db, slope, offset, ou
 
 @jit
 def level_to_magnitude(image, slope, offset, gain, silent_at, out):
-    """out = gain * 10^((slope * image + offset) / 20), the image clipped to [-1, 1]; up to silent_at exactly zero."""
+    """out = gain * 10^((slope * image + offset) / 20), the image clipped to [-1, 1]; 0 up to silent_at."""
     factor = np.float32(np.log(10.0) / 20.0)
     for i in range(image.shape[0]):
         value = min(max(image[i], np.float32(-1.0)), np.float32(1.0))
@@ -351,7 +376,8 @@ def spread_rows(level, left, fraction, out):
 
 @jit
 def biquads(audio, sections, out):
-    """Direct form II transposed, in double precision: `audio[channel, sample]` through `sections[section, b0 b1 b2 a1 a2]`.
+    """Direct form II transposed, in double precision: `audio[channel, sample]` through `sections[section, b0
+    b1 b2 a1 a2]`.
 
     `out[channel, sample]` may be longer than the audio; the filters then ring on into the zeros behind it.
     """
@@ -372,7 +398,9 @@ def biquads(audio, sections, out):
 
 @jit
 def largest_window_sum(power, window_samples):
-    """The largest sum over any `window_samples` neighbours of `power[sample]`, windows hanging over the ends included."""
+    """The largest sum over any `window_samples` neighbours of `power[sample]`, windows hanging over the ends
+    included.
+    """
     total = 0.0
     largest = 0.0
     for sample in range(power.shape[0]):
@@ -385,11 +413,12 @@ def largest_window_sum(power, window_samples):
 
 @jit
 def interpolated_peak(audio, phases, gain_bound):
-    """The largest magnitude of `audio[channel, sample]` and of the points that `phases[phase, tap]` interpolate.
+    """The largest magnitude of `audio[channel, sample]` and of the points that `phases[phase, tap]`
+    interpolate.
 
-    Point `phase` behind sample n is the sum over taps of `audio[n - taps // 2 + 1 + tap] · phases[phase, tap]`. No such
-    point exceeds `gain_bound` times the largest sample under the filter, so a stretch that is too quiet to matter is
-    skipped: exact, and a decaying drum is done in a fraction of the time.
+    Point `phase` behind sample n is the sum over taps of `audio[n - taps // 2 + 1 + tap] · phases[phase,
+    tap]`. No such point exceeds `gain_bound` times the largest sample under the filter, so a stretch that is
+    too quiet to matter is skipped: exact, and a decaying drum is done in a fraction of the time.
     """
     channels, samples = audio.shape
     taps = phases.shape[1]
@@ -421,7 +450,9 @@ def interpolated_peak(audio, phases, gain_bound):
 
 @jit
 def decimate(signal, lowpass, factor, out):
-    """Every `factor`-th sample of `signal` convolved with the symmetric `lowpass`, centred; zeros beyond the ends."""
+    """Every `factor`-th sample of `signal` convolved with the symmetric `lowpass`, centred; zeros beyond the
+    ends.
+    """
     reach = lowpass.shape[0] // 2
     for index in range(out.shape[0]):
         centre = index * factor
@@ -434,12 +465,13 @@ def decimate(signal, lowpass, factor, out):
 
 
 @jit
-def periodicity(signal, centre, first_lag, similarity):
+def periodicity(signal, energy, centre, first_lag, similarity):
     """How alike two neighbouring stretches around `centre` are, for each lag from `first_lag` on: -1 … 1.
 
-    The stretches are 1.5 lags long (a period and a half) and one lag apart, so the time resolution follows the period.
-    The normalisation by the geometric mean of both energies makes a decaying sine as periodic as a steady one. Lags for
-    which a stretch would leave the signal get -1.
+    The stretches are 1.5 lags long (a period and a half) and one lag apart, so the time resolution follows the
+    period. The normalisation by the geometric mean of both energies makes a decaying sine as periodic as a
+    steady one. `energy[n]` is the sum of the squares of the first n samples. Lags for which a stretch would
+    leave the signal get -1.
     """
     samples = signal.shape[0]
     for index in range(similarity.shape[0]):
@@ -449,25 +481,22 @@ def periodicity(signal, centre, first_lag, similarity):
         if start < 0 or start + length + lag > samples:
             similarity[index] = -1.0
             continue
-        product = 0.0
-        energy_early = 0.0
-        energy_late = 0.0
+        early = signal[start : start + length]
+        late = signal[start + lag : start + lag + length]
+        product = np.float32(0.0)
         for offset in range(length):
-            early = signal[start + offset]
-            late = signal[start + offset + lag]
-            product += early * late
-            energy_early += early * early
-            energy_late += late * late
-        similarity[index] = product / np.sqrt(energy_early * energy_late + 1e-30)
+            product += early[offset] * late[offset]
+        both = (energy[start + length] - energy[start]) * (energy[start + lag + length] - energy[start + lag])
+        similarity[index] = product / np.sqrt(both) if both > 1e-24 else 0.0
 
 
 @jit
 def isolated_steps(signal, reach, threshold, floor, skip):
     """Count samples whose second difference stands out from those before *and* after it by `threshold`.
 
-    The neighbourhood is the mean magnitude of `reach` second differences on either side, three next to the sample left
-    out; an onset stands out only from what comes before, so it is no click. Magnitudes below `floor` and samples from
-    skip[0] to skip[1] do not count. Hits within `reach` of one another count once.
+    The neighbourhood is the mean magnitude of `reach` second differences on either side, three next to the
+    sample left out; an onset stands out only from what comes before, so it is no click. Magnitudes below
+    `floor` and samples from skip[0] to skip[1] do not count. Hits within `reach` of one another count once.
     """
     samples = signal.shape[0]
     bend = np.zeros(samples)
@@ -503,3 +532,38 @@ def flat_runs(signal, level, shortest):
         if length == shortest:
             count += 1
     return count
+
+
+@jit
+def best_period(signal, centre, first_lag, similarity, near_best):
+    """The period at `centre` from what `periodicity` found: (lag in samples with a fraction, similarity, RMS
+    level).
+
+    Peaks count only behind the first lag at which the similarity is negative: every signal resembles itself
+    at the shortest lags. Of the peaks within `near_best` of the highest the shortest wins. No peak: (0, 0,
+    0).
+    """
+    lags = similarity.shape[0]
+    start = 0
+    while start < lags and similarity[start] > 0.0:
+        start += 1
+    highest = 0.0
+    for index in range(max(start, 1), lags - 1):
+        if similarity[index] >= similarity[index - 1] and similarity[index] > similarity[index + 1] > -1.0:
+            highest = max(highest, similarity[index])
+    if highest <= 0.0:
+        return 0.0, 0.0, 0.0
+    for index in range(max(start, 1), lags - 1):
+        left, middle, right = similarity[index - 1], similarity[index], similarity[index + 1]
+        if middle >= left and middle > right > -1.0 and middle >= near_best * highest:
+            curvature = left - 2.0 * middle + right
+            shift = 0.5 * (left - right) / curvature if curvature < 0.0 and left > -1.0 else 0.0
+            lag = first_lag + index + shift
+            reach = first_lag + index
+            first = max(centre - reach, 0)
+            last = min(centre + reach, signal.shape[0])
+            energy = 0.0
+            for sample in range(first, last):
+                energy += signal[sample] * signal[sample]
+            return lag, middle - 0.25 * (left - right) * shift, np.sqrt(energy / (last - first))
+    return 0.0, 0.0, 0.0
