@@ -9,16 +9,18 @@ from dsp import kernels
 
 F32 = NDArray[np.float32]
 
-# Edges closer than this to a whole point are taken to stand on it, so that no cell owns a sliver of a neighbour.
+# Edges closer than this to a whole point are taken to stand on it, so that no cell owns a sliver of a
+# neighbour.
 EDGE_TOLERANCE = 1e-9
 
 
 class Grid:
     """``points`` bins (or frames) gathered into ``cells``; point i occupies [i, i + 1).
 
-    ``edges`` float64 [cells + 1] rises from 0 to ``points``; cells may cut points, but none is narrower than one.
-    Make a grid with ``Grid.bands``, ``Grid.frames`` or ``Grid.identity``. Methods work along the last axis. Both
-    directions are sparse (a few points per cell, two cells per point): a fraction of a dense matrix product's work.
+    ``edges`` float64 [cells + 1] rises from 0 to ``points``; cells may cut points, but none is narrower than
+    one. Make a grid with ``Grid.bands``, ``Grid.frames`` or ``Grid.identity``. Methods work along the last
+    axis. Both directions are sparse (a few points per cell, two cells per point): a fraction of a dense
+    matrix product's work.
     """
 
     def __init__(self, edges: ArrayLike) -> None:
@@ -49,17 +51,19 @@ class Grid:
 
     @classmethod
     def bands(cls, bins: int, bands: int, linear_bins: int) -> Self:
-        """Frequency: the first ``linear_bins`` bins one by one, then cells each wider than the last by one ratio.
+        """Frequency: the first ``linear_bins`` bins one by one, then cells each wider than the last by one
+        ratio.
 
-        The edges are geometric in the distance from an origin chosen so that the first wide cell continues the
-        single bins smoothly and the last one ends at the last bin: linear, then logarithmic, like hearing. (Edges
-        geometric in frequency itself would make cells narrower than a bin, which hold nothing new.)
+        The edges are geometric in the distance from an origin chosen so that the first wide cell continues
+        the single bins smoothly and the last one ends at the last bin: linear, then logarithmic, like
+        hearing. (Edges geometric in frequency itself would make cells narrower than a bin, which hold nothing
+        new.)
         """
         return cls(_growing_edges("bins", bins, "bands", bands, "linear_bins", linear_bins))
 
     @classmethod
     def frames(cls, frames: int, cells: int, dense_frames: int) -> Self:
-        """Time: the first ``dense_frames`` one by one, then cells growing by one ratio up to the last frame."""
+        """Time: the first ``dense_frames`` one by one, then cells growing by one ratio to the last frame."""
         return cls(_growing_edges("frames", frames, "cells", cells, "dense_frames", dense_frames))
 
     @classmethod
@@ -78,7 +82,8 @@ class Grid:
         return np.diff(self.edges)
 
     def pool(self, power: F32) -> F32:
-        """The mean power of every cell, points cut by an edge counting in proportion: times the widths, the energy.
+        """The mean power of every cell, points cut by an edge counting in proportion: times the widths, the
+        energy.
 
         Shape: float32 [..., points] → float32 [..., cells]
         """
@@ -116,7 +121,7 @@ class Grid:
 def _growing_edges(
     points_name: str, points: int, cells_name: str, cells: int, single_name: str, single: int
 ) -> NDArray[np.float64]:
-    """Edges of ``single`` cells of width 1 and then ``cells - single`` of widths r, r², r³ … that end at ``points``."""
+    """Edges of ``single`` cells of width 1, then ``cells - single`` of widths r, r² … up to ``points``."""
     if not 1 <= cells <= points:
         raise ValueError(f"{cells_name} must be between 1 and the {points} {points_name}, not {cells}")
     if cells == points:

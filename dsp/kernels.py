@@ -59,8 +59,9 @@ def overlap_real(frames, window, hop_samples, first_frame, padded):
             segment[i] += source[i] * window[i]
 
 
-# A pair of frames is one flat row of 2N values, real and imaginary parts in turn. Flat, and indexed by unsigned
-# numbers: only then does the compiler see a constant stride and no wrap-around, and vectorise (four times as fast).
+# A pair of frames is one flat row of 2N values, real and imaginary parts in turn. Flat, and indexed by
+# unsigned numbers: only then does the compiler see a constant stride without wrap-around, and vectorise
+# (four times as fast).
 
 ONE = np.uint64(1)
 TWO = np.uint64(2)
@@ -68,7 +69,7 @@ TWO = np.uint64(2)
 
 @jit
 def frame_pairs(padded, window, hop_samples, first_frame, out):
-    """Pack frames in twos: the real parts of out[pair] are an even frame, the imaginary the odd one after it."""
+    """Pack frames in twos: the real parts of out[pair] are an even frame, the imaginary the odd one after."""
     window_samples = window.shape[0]
     for pair in range(out.shape[0]):
         start = (first_frame + 2 * pair) * hop_samples
@@ -95,11 +96,11 @@ def overlap_pairs(frames, window, hop_samples, first_frame, padded, rows):
             even_row[i] = source[TWO * i] * window[i]
             odd_row[i] = source[TWO * i + ONE] * window[i]
         even = padded[start : start + window_samples]
-        for i in range(window_samples):
-            even[i] += even_row[i]
+        for n in range(window_samples):
+            even[n] += even_row[n]
         odd = padded[start + hop_samples : start + hop_samples + window_samples]
-        for i in range(window_samples):
-            odd[i] += odd_row[i]
+        for n in range(window_samples):
+            odd[n] += odd_row[n]
 
 
 @jit

@@ -20,10 +20,11 @@ DRAFT_CEILING_DB = 40.0
 
 
 def to_image(magnitude: F32, *, peak: float | None = None) -> F32:
-    """The draft's mapping: scale to 0 … 100, decibels, everything under -90 dB to -120, then [-120, 40] → [-1, 1].
+    """The draft's mapping: scale to 0 … 100, decibels, everything under -90 dB to -120, then [-120, 40] →
+    [-1, 1].
 
-    ``peak`` is the magnitude that becomes 100; by default the largest of the whole array, both channels together,
-    so that the balance of left and right is kept. Magnitudes above a given ``peak`` are held at 1.
+    ``peak`` is the magnitude that becomes 100; by default the largest of the whole array, both channels
+    together, so that the balance of left and right is kept. Magnitudes above a given ``peak`` are held at 1.
 
     Shape: float32 [...] → float32 [...].
     """

@@ -1,4 +1,4 @@
-"""Short-time Fourier transforms with everything planned in advance, and the shapes of the images they make."""
+"""Short-time Fourier transforms, planned in advance, and the shapes of the images they make."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,12 +15,12 @@ C64 = NDArray[np.complex64]
 GAUSSIAN_EDGE = 0.01
 """Height at which the Gaussian window is cut off, relative to its peak."""
 
-# The samples of one block of frames: large enough that calls cost nothing, small enough that the block stays in
-# the processor's cache between framing, transform, projection and overlap-add.
+# The samples of one block of frames: large enough that calls cost nothing, small enough that the block stays
+# in the processor's cache between framing, transform, projection and overlap-add.
 BLOCK_SAMPLES = 32_768
 
-# FFTW_MEASURE times candidate plans and so picks different ones, with different rounding, in different processes.
-# FFTW_ESTIMATE always picks the same: the same seed gives the same bytes.
+# FFTW_MEASURE times candidate plans and so picks different ones, with different rounding, in different
+# processes. FFTW_ESTIMATE always picks the same: the same seed gives the same bytes.
 PLANNER = "FFTW_ESTIMATE"
 
 # An overlap-add sum this far below its maximum would amplify rounding noise by as much when divided out.
@@ -28,9 +28,11 @@ SMALLEST_OVERLAP = 1e-6
 
 
 def window(name: str, window_samples: int, *, beta: float = 14.0) -> F32:
-    """A periodic window, ``'hann'``, ``'kaiser'`` (shape ``beta``) or ``'gaussian'`` (cut at 1 % of its peak).
+    """A periodic window, ``'hann'``, ``'kaiser'`` (shape ``beta``) or ``'gaussian'`` (cut at 1 % of its
+    peak).
 
-    Shape: float32 [window_samples]; the peak, 1, stands at ``window_samples // 2``. ``window_samples`` is even.
+    Shape: float32 [window_samples]; the peak, 1, stands at ``window_samples // 2``. ``window_samples`` is
+    even.
 
     >>> window("hann", 4).tolist()
     [0.0, 0.5, 1.0, 0.5]
@@ -55,10 +57,10 @@ class StftShape:
     """How a sound of ``length_samples`` becomes an image of ``bands`` x ``frames``; made by ``shape_for``.
 
     Encode: pad the sound with zeros to ``padded_samples``, transform, keep the first ``frames`` of
-    ``generated_frames`` and the first ``bands`` bins (the Nyquist bin goes). The ``cut_frames`` hold nothing but the
-    padding. Decode: append ``cut_frames`` silent frames and a silent bin, invert, keep ``length_samples``. So the
-    sound, and every window that touches it, lies inside the image, and an artefact at the edge of a generated
-    image falls into the samples that are cut.
+    ``generated_frames`` and the first ``bands`` bins (the Nyquist bin goes). The ``cut_frames`` hold nothing
+    but the padding. Decode: append ``cut_frames`` silent frames and a silent bin, invert, keep
+    ``length_samples``. So the sound, and every window that touches it, lies inside the image, and an artefact
+    at the edge of a generated image falls into the samples that are cut.
     """
 
     length_samples: int
@@ -78,9 +80,10 @@ class StftShape:
 def shape_for(length_samples: int, bands: int, frames: int) -> StftShape:
     """The window and the hop with which a sound fills an image of ``bands`` x ``frames``.
 
-    The window is ``2 * bands``. Frame m is centred on sample m·hop and reaches half a window to either side, so
-    all frames that touch the sound fit when ``frames * hop >= length + window / 2``; the hop is the smallest that
-    does it. Raises ValueError when that hop would exceed half the window: too few frames, or bands, for the length.
+    The window is ``2 * bands``. Frame m is centred on sample m·hop and reaches half a window to either side,
+    so all frames that touch the sound fit when ``frames * hop >= length + window / 2``; the hop is the
+    smallest that does it. Raises ValueError when that hop would exceed half the window: too few frames, or
+    bands, for the length.
 
     >>> shape_for(30_870, 256, 244).hop_samples  # 0.7 s with a window of 512
     128
@@ -110,16 +113,18 @@ def shape_for(length_samples: int, bands: int, frames: int) -> StftShape:
 class Stft:
     """A short-time Fourier transform of sounds of one length, and its exact inverse.
 
-    Frame m is centred on sample m·hop_samples; outside the sound stand zeros. The last frame is the last one that
-    touches the sound, ``frames = (length_samples - 1 + window_samples // 2) // hop_samples + 1``. The phase of a
-    frame refers to the first sample of its window, as in librosa and in ``numpy.fft.rfft`` of the segment.
+    Frame m is centred on sample m·hop_samples; outside the sound stand zeros. The last frame is the last one
+    that touches the sound, ``frames = (length_samples - 1 + window_samples // 2) // hop_samples + 1``. The
+    phase of a frame refers to the first sample of its window, as in librosa and in ``numpy.fft.rfft`` of the
+    segment.
 
-    The inverse is the least-squares one (Griffin & Lim 1984): windowed overlap-add over the sum of squared windows.
-    It returns every sound exactly and, for an inconsistent spectrum, the sound whose transform is nearest.
+    The inverse is the least-squares one (Griffin & Lim 1984): windowed overlap-add over the sum of squared
+    windows. It returns every sound exactly and, for an inconsistent spectrum, the sound whose transform is
+    nearest.
 
-    An object owns its plans and buffers: use one per thread. Results belong to the caller. A sound's result does
-    not depend on what else is in its batch, nor on the process. ``batch``, when given, is the only number of sounds
-    accepted.
+    An object owns its plans and buffers: use one per thread. Results belong to the caller. A sound's result
+    does not depend on what else is in its batch, nor on the process. ``batch``, when given, is the only
+    number of sounds accepted.
 
     Raises ValueError for lengths under one sample, odd windows and for a window and hop that leave samples
     (nearly) uncovered.
@@ -150,10 +155,10 @@ class Stft:
         self.bins = self.window_samples // 2 + 1
         self.frames = (length_samples - 1 + self.window_samples // 2) // hop_samples + 1
 
-        # Frames are worked on in blocks of an even number; the last block is filled up with silence.
-        even_frames = self.frames + self.frames % 2
-        self.block_frames = min(max(2, BLOCK_SAMPLES // self.window_samples // 2 * 2), even_frames)
-        self.blocks = -(-self.frames // self.block_frames)
+        # Frames are worked on in equal blocks of an even number; the last is filled up with silence.
+        largest_block = max(2, BLOCK_SAMPLES // self.window_samples)
+        self.blocks = -(-self.frames // largest_block)
+        self.block_frames = -(-self.frames // (2 * self.blocks)) * 2
         self.padded_frames = self.blocks * self.block_frames
         self._first = self.window_samples // 2  # where the sound begins in the padded buffers
         padded_samples = (self.padded_frames - 1) * hop_samples + self.window_samples
@@ -193,7 +198,8 @@ class Stft:
         return spectrum
 
     def inverse(self, spectrum: C64, *, out: F32 | None = None) -> F32:
-        """The sounds whose spectra are nearest, in the least-squares sense; exact for what ``forward`` returned.
+        """The sounds whose spectra are nearest, in the least-squares sense; exact for what ``forward``
+        returned.
 
         Shape: complex64 [batch, frame, bin] → float32 [batch, length_samples], into ``out`` when given.
         """
@@ -230,7 +236,7 @@ class Stft:
         inside = overlap[self._inside]
         if not inside.min() > SMALLEST_OVERLAP * inside.max():
             raise ValueError(
-                f"a window of {self.window_samples} samples every {self.hop_samples} samples leaves some samples "
+                f"a window of {self.window_samples} samples every {self.hop_samples} samples leaves samples "
                 "uncovered, so the sound cannot be reconstructed. Use a smaller hop"
             )
         normaliser = np.zeros(overlap.shape[0], dtype=np.float32)
@@ -259,8 +265,8 @@ class Stft:
 class PairTransform:
     """The blocks of the phase loops: two neighbouring frames of one sound share one complex FFT.
 
-    Two real transforms cost three times one complex transform of the same size in FFTW. Frames of the same sound
-    are paired, not channels, so that a sound's result does not depend on its neighbours in the batch.
+    Two real transforms cost three times one complex transform of the same size in FFTW. Frames of the same
+    sound are paired, not channels, so that a sound's result does not depend on its neighbours in the batch.
     """
 
     def __init__(self, stft: Stft) -> None:
@@ -272,9 +278,10 @@ class PairTransform:
         self._to_time = pyfftw.FFTW(
             spectrum, time, axes=(1,), direction="FFTW_BACKWARD", flags=(PLANNER, "FFTW_DESTROY_INPUT")
         )
-        self.time: F32 = time.view(np.float32).reshape(*shape, 2)
-        self.spectrum: F32 = spectrum.view(np.float32).reshape(*shape, 2)
+        self.time: F32 = time.view(np.float32)
+        self.spectrum: F32 = spectrum.view(np.float32)
         self.rows = np.zeros((4, stft.bins), dtype=np.float32)
+        self._frame_rows = np.zeros((2, stft.window_samples), dtype=np.float32)
         self._source = np.zeros_like(stft._padded)
         self._target = np.zeros_like(stft._padded)
 
@@ -288,7 +295,9 @@ class PairTransform:
         """``spectrum`` → added to the next sound."""
         stft = self.stft
         self._to_time.execute()
-        kernels.overlap_pairs(self.time, stft.window, stft.hop_samples, first_frame, self._target)
+        kernels.overlap_pairs(
+            self.time, stft.window, stft.hop_samples, first_frame, self._target, self._frame_rows
+        )
 
     def turn(self, normaliser: F32) -> None:
         """All frames are added: the next sound becomes the current one."""
