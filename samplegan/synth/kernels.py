@@ -85,7 +85,7 @@ def modal_bank(frequencies: F64, radii: F64, phases: F64, gains: F64, samples: i
     """The sum [channel, sample] of decaying sines: an impulse into a bank of two-pole resonators.
 
     frequencies [mode] in turns per sample, radii [mode] the factor per sample, phases [mode] in turns,
-    gains [channel, mode]. A mode stops when it has fallen by 100 dB.
+    gains [channel, mode] of one or two channels. A mode stops when it has fallen by 100 dB.
     """
     channels = gains.shape[0]
     out = np.zeros((channels, samples))
@@ -98,9 +98,12 @@ def modal_bank(frequencies: F64, radii: F64, phases: F64, gains: F64, samples: i
         s = radii[mode] * math.sin(turn)
         x = math.cos(2.0 * math.pi * phases[mode])
         y = math.sin(2.0 * math.pi * phases[mode])
+        left = gains[0, mode]
+        right = gains[channels - 1, mode]
         for i in range(active):
-            for channel in range(channels):
-                out[channel, i] += gains[channel, mode] * y
+            out[0, i] += left * y
+            if channels == 2:
+                out[1, i] += right * y
             x, y = c * x - s * y, s * x + c * y
     return out
 

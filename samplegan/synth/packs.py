@@ -45,10 +45,10 @@ def write_pack(
         info = {"title": name.removesuffix(".wav"), "software": "samplegan", "comment": f"seed {seed}"}
         files.write_atomic(folder / name, wav_bytes(synth.synthesise(category, seed, index), info))
         paths.append(folder / name)
-        entries.append({"file": name, "seed": seed, "index": index, "parameters": drawn})
+        entries.append(
+            {"file": name, "seed": seed, "index": index, "style": drawn["style"], "parameters": drawn}
+        )
         progress(index + 1)
-    for entry in entries:
-        entry["style"] = entry["parameters"]["style"]
     files.write_json(
         folder / "MANIFEST.json", {"category": category, "seed": seed, "count": count, "sounds": entries}
     )

@@ -1,0 +1,237 @@
+"""The synthesiser: what it promises about every sound, and the physics of its blocks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from samplegan import synth
+from samplegan.categories import CATEGORIES
+from samplegan.errors import ConfigError
+from samplegan.synth import blocks, kernels
+from samplegan.synth.ranges import generator
+
+RATE = blocks.SAMPLE_RATE
+SOUNDS = [(category, index) for category in CATEGORIES for index in range(6)]
+
+PITCH_TOLERANCE_CENTS = 5.0
+SQUARE_ALIAS_DB = -44.0  # aliases below 16 kHz of a 534 Hz polyBLEP square; a naive one has -22 dB
+SATURATION_ALIAS_DB = -70.0  # aliases of a driven 3 kHz sine, against the sine
+RIPPLE_DB = 0.14  # the most that real kicks waver around a smooth decay
+
+PLAIN_KICK = {
+    "style": "analog",
+    "pitch_hz": 52.0,
+    "sweep_octaves": 1.5,
+    "sweep_seconds": 0.01,
+    "attack_seconds": 0.001,
+    "decay_seconds": 0.4,
+    "decay_shape": 1.0,
+}
+
+
+def spectrum_db(audio: np.ndarray) -> np.ndarray:
+    level = np.abs(np.fft.rfft(audio * np.blackman(audio.size)))
+    return 20.0 * np.log10(level / level.max() + 1e-12)
+
+
+@pytest.mark.parametrize(("category", "index"), SOUNDS)
+def test_every_sound_is_a_clean_one_shot(category: str, index: int) -> None:
+    audio = synth.synthesise(category, 11, index)
+    assert audio.dtype == np.float32
+    assert audio.ndim == 2
+    assert audio.shape[0] == 2
+    assert 0.004 * RATE < audio.shape[1] <= 3.2 * RATE
+    assert np.isfinite(audio).all()
+    assert np.abs(audio).max() == pytest.approx(1.0, abs=1e-6)
+    assert np.abs(audio.mean(axis=1)).max() < 1e-4
+    assert np.abs(audio[:, -1]).max() < 1e-6
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_the_attack_begins_at_once(category: str) -> None:
+    for index in range(8):
+        level = np.abs(synth.synthesise(category, 12, index)).max(axis=0)
+        assert np.flatnonzero(level > 1e-3)[0] < 0.006 * RATE
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_the_same_arguments_give_the_same_bytes(category: str) -> None:
+    first = synth.synthesise(category, 5, 3)
+    synth.synthesise(category, 5, 4)
+    assert synth.synthesise(category, 5, 3).tobytes() == first.tobytes()
+    assert synth.synthesise(category, 6, 3).tobytes() != first.tobytes()
+    assert synth.synthesise(category, 5, 2).tobytes() != first.tobytes()
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_parameters_lie_in_their_documented_ranges_and_all_styles_occur(category: str) -> None:
+    seen = set()
+    for index in range(300):
+        drawn = synth.parameters(category, 1, index)
+        style = synth.RANGES[category][str(drawn["style"])]
+        seen.add(style.name)
+        for entry in style.ranges:
+            if entry.name in drawn:
+                assert entry.low * (1 - 1e-9) <= float(drawn[entry.name]) <= entry.high * (1 + 1e-9) + 1e-9
+            else:
+                assert entry.chance < 1.0
+    assert seen == set(synth.RANGES[category])
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_every_range_is_documented(category: str) -> None:
+    for style in synth.RANGES[category].values():
+        assert style.weight > 0
+        for entry in style.ranges:
+            assert entry.meaning
+            assert entry.low <= entry.high
+            assert 0 < entry.chance <= 1
+            assert entry.distribution == "uniform" or entry.low > 0
+
+
+@pytest.mark.parametrize("pitch_hz", [38.0, 52.0, 81.0])
+def test_a_kick_lands_on_its_fundamental(pitch_hz: float) -> None:
+    audio = synth.render("kick", PLAIN_KICK | {"pitch_hz": pitch_hz}, 0)[0].astype(np.float64)
+    tail = audio[int(0.12 * RATE) :]
+    level = np.abs(np.fft.rfft(tail * np.hanning(tail.size), 1 << 20))
+    measured = np.fft.rfftfreq(1 << 20, 1.0 / RATE)[level.argmax()]
+    assert abs(1200.0 * np.log2(measured / pitch_hz)) < PITCH_TOLERANCE_CENTS
+
+
+def test_decay_is_what_it_says_and_monotone() -> None:
+    envelope = blocks.decay(RATE, 0.3, shape=1.4)
+    assert 20.0 * np.log10(envelope[int(0.3 * RATE)]) == pytest.approx(-20.0, abs=0.01)
+    energies = []
+    for decay_seconds in (0.08, 0.15, 0.3, 0.6):
+        audio = synth.render("kick", PLAIN_KICK | {"decay_seconds": decay_seconds}, 0)
+        energies.append(float(np.sum(audio.astype(np.float64) ** 2)))
+    assert energies == sorted(energies)
+
+
+def test_a_plain_kick_decays_smoothly() -> None:
+    audio = synth.render("kick", PLAIN_KICK, 0)[0].astype(np.float64)
+    spectrum = np.fft.fft(audio, 1 << 17)
+    spectrum[1 << 16 :] = 0.0
+    magnitude = np.abs(np.fft.ifft(2.0 * spectrum))
+    envelope = 20.0 * np.log10(magnitude[int(0.15 * RATE) : int(0.5 * RATE)])
+    time = np.arange(envelope.size)
+    assert np.std(envelope - np.polyval(np.polyfit(time, envelope, 1), time)) < RIPPLE_DB
+
+
+def test_sounds_without_room_and_width_are_mono() -> None:
+    stereo_names = {"room_db", "wires_width", "modes_width", "noise_width", "hiss_width"}
+    mono = stereo = 0
+    for category in ("kick", "snare", "hat_closed", "perc"):
+        for index in range(12):
+            left, right = synth.synthesise(category, 2, index)
+            if stereo_names & set(synth.parameters(category, 2, index)):
+                stereo += not np.array_equal(left, right)
+            else:
+                assert np.array_equal(left, right)
+                mono += 1
+    assert mono > 10
+    assert stereo > 5
+
+
+def test_the_body_of_a_kick_is_mono() -> None:
+    for index in range(40):
+        left, right = synth.synthesise("kick", 4, index).astype(np.float64)
+        spectrum = [
+            np.abs(np.fft.rfft(part))[: int(120 * left.size / RATE)] for part in (left + right, left - right)
+        ]
+        assert np.sum(spectrum[1] ** 2) < 1e-2 * np.sum(spectrum[0] ** 2)
+
+
+def test_squares_do_not_alias() -> None:
+    samples = 1 << 15
+    # Whole cycles: harmonics fall on bins, everything else between them is an alias.
+    cycles = 397
+    wave = kernels.squares(np.array([cycles / samples]), np.array([0.1]), np.ones(1), samples)
+    level = np.abs(np.fft.rfft(wave))
+    aliases = np.ones(level.size, bool)
+    aliases[cycles :: 2 * cycles] = False
+    audible = np.fft.rfftfreq(samples, 1.0 / RATE) < 16_000.0
+    ratio = np.sum(level[aliases & audible] ** 2) / np.sum(level**2)
+    assert 10.0 * np.log10(ratio) < SQUARE_ALIAS_DB
+
+
+def test_saturation_does_not_alias() -> None:
+    samples = 1 << 15
+    cycles = 2_229  # 3.0 kHz, not a divisor of the rate
+    tone = np.sin(2.0 * np.pi * cycles * np.arange(3 * samples) / samples)
+    level = np.abs(
+        np.fft.rfft(blocks.saturate(tone, 12.0, 0.5)[samples : 2 * samples] * np.blackman(samples))
+    )
+    aliases = np.ones(level.size, bool)
+    for harmonic in range(0, level.size, cycles):
+        aliases[max(harmonic - 4, 0) : harmonic + 5] = False
+    ratio = np.sum(level[aliases] ** 2) / np.sum(level**2)
+    assert 10.0 * np.log10(ratio) < SATURATION_ALIAS_DB
+
+
+def test_a_filter_passes_and_stops() -> None:
+    time = blocks.seconds(RATE)
+    low, high = np.sin(2 * np.pi * 200.0 * time), np.sin(2 * np.pi * 8_000.0 * time)
+    rest = slice(RATE // 4, None)
+    assert np.std(blocks.low_pass(low, 1_000.0)[rest]) == pytest.approx(np.std(low), rel=0.01)
+    assert np.std(blocks.low_pass(high, 1_000.0)[rest]) < 0.02
+    assert np.std(blocks.high_pass(low, 2_000.0)[rest]) < 0.02
+    assert np.std(blocks.band_pass(low, 200.0, 3.0)[rest]) == pytest.approx(np.std(low), rel=0.01)
+    assert np.std(blocks.peak(low, 200.0, 1.0, 6.0)[rest]) == pytest.approx(1.995 * np.std(low), rel=0.01)
+
+
+def test_a_mode_rings_at_its_pitch_and_decay() -> None:
+    ringing = blocks.modes(np.array([1_000.0]), np.array([0.1]), np.ones(1), np.array([0.25]), RATE)
+    assert np.abs(ringing[int(0.1 * RATE) :]).max() == pytest.approx(0.1, rel=0.02)
+    assert np.abs(np.fft.rfft(ringing)).argmax() == 1_000
+
+
+@pytest.mark.parametrize(
+    ("kernel", "arguments"),
+    [
+        (kernels.accumulate, (np.linspace(0.01, 0.002, 300), 0.1)),
+        (kernels.squares, (np.array([0.011, 0.2]), np.array([0.0, 0.7]), np.array([1.0, 0.5]), 300)),
+        (
+            kernels.state_variable,
+            (np.sin(np.arange(300.0)), np.linspace(0.01, 2.0, 300), 1.2, 1.0, -1.2, -1.0),
+        ),
+        (
+            kernels.modal_bank,
+            (np.array([0.01, 0.3]), np.array([0.99, 0.5]), np.array([0.0, 0.2]), np.ones((2, 2)), 300),
+        ),
+        (kernels.hold, (np.sin(np.arange(300.0)), 0.37)),
+    ],
+)
+def test_kernels_agree_with_their_unjitted_twins(kernel, arguments) -> None:
+    np.testing.assert_allclose(kernel(*arguments), kernel.py_func(*arguments), rtol=1e-9, atol=1e-12)
+
+
+def test_a_generator_depends_on_every_part_of_its_key() -> None:
+    draws = {
+        float(generator(*key).random())
+        for key in (("a", 1, 2), ("a", 1, 3), ("a", 12), ("b", 1, 2), ("a", -1, 2))
+    }
+    assert len(draws) == 5
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ConfigError, match="not a category"):
+        synth.synthesise("kik", 0, 0)
+    with pytest.raises(ConfigError, match="no parameter 'pitch'"):
+        synth.render("kick", {"style": "analog", "pitch": 50.0}, 0)
+
+
+def test_a_pack_is_complete_repeatable_and_careful(tmp_path: Path) -> None:
+    written = synth.write_pack("perc", 3, 9, tmp_path / "a")
+    longer = synth.write_pack("perc", 4, 9, tmp_path / "b")
+    assert [path.read_bytes() for path in written] == [path.read_bytes() for path in longer[:3]]
+    manifest = json.loads((tmp_path / "a" / "MANIFEST.json").read_text())
+    assert [entry["file"] for entry in manifest["sounds"]] == [path.name for path in written]
+    assert manifest["sounds"][1]["parameters"] == synth.parameters("perc", 9, 1)
+    with pytest.raises(ConfigError, match="not empty"):
+        synth.write_pack("perc", 1, 9, tmp_path / "a")
+    synth.write_pack("perc", 1, 9, tmp_path / "a", overwrite=True)
