@@ -22,7 +22,7 @@ _ANALYSIS_RATE_HZ = 11_025
 _HOP_SECONDS = 0.005
 _AUDIBLE_BELOW_PEAK_DB = -36.0  # frames below it are left out: hiss and reverb
 _LEAST_SIMILARITY = 0.7
-_SETTLED_SEMITONES = 0.6
+_SETTLED_SEMITONES = 0.8
 _NEAR_BEST = 0.92  # the shortest period this close to the best one wins: multiples of the period repeat too
 
 
@@ -39,7 +39,7 @@ class PitchTrack:
     start_hz: float  # at the onset, extrapolated from the first frames
     end_hz: float  # of the last audible frames
     sweep_semitones: float  # start relative to the settled pitch; positive for a falling sweep
-    sweep_s: float  # from the onset until the pitch stays within 0.6 semitones of where it settles
+    sweep_s: float  # from the onset until the pitch stays within 0.8 semitones of where it settles
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def pitch_and_sweep(mono: F32, rate_hz: int = 44_100) -> PitchTrack:
     steady = (frames.levels > frames.audible_level) & (frames.similarities >= _LEAST_SIMILARITY)
     if np.count_nonzero(steady) < 3:
         return _NO_PITCH
-    progress = np.linspace(0.2, 1.0, frames.times.size)
+    progress = np.linspace(0.1, 1.0, frames.times.size)
     weight = progress * np.sqrt(frames.levels) * np.maximum(frames.similarities - 0.5, 0.0) * steady
     settled_hz = _weighted_median(frames.pitches, weight)
     settled = steady & (np.abs(_semitones(frames.pitches, settled_hz)) < _SETTLED_SEMITONES)
@@ -241,7 +241,7 @@ def _confidence(
     weight = np.sqrt(frames.levels) * body
     repeats = float(np.average(np.where(settled, frames.similarities, 0.0), weights=weight))
     steadiness = float(np.average(settled.astype(np.float64), weights=weight))
-    lasting = min(periods / 4.0, 1.0)
+    lasting = min(periods / 3.0, 1.0)
     return float(np.clip(repeats**2 * steadiness * math.sqrt(band_share) * lasting, 0.0, 1.0))
 
 

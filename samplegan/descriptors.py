@@ -33,7 +33,7 @@ _RIPPLE_SECONDS = 0.060
 _CLICK_REACH_SAMPLES = 32
 _CLICK_PROMINENCE = 14.0  # times the mean bend on either side; the largest of 64 Gaussian values is about 4
 _CLICK_FLOOR = 0.01  # of the peak
-_FULL_SCALE = 0.999
+FULL_SCALE = 0.999
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def describe(audio: F32) -> Descriptors:
         mono_loss_db=max(_decibels(mid_energy + side_energy, mid_energy), 0.0),
         low_correlation=lows,
         dc_dbfs=_dc_dbfs(audio, onset),
-        clipped_runs=sum(kernels.flat_runs(channel, np.float32(_FULL_SCALE), 3) for channel in audio),
+        clipped_runs=sum(kernels.flat_runs(channel, np.float32(FULL_SCALE), 3) for channel in audio),
         clicks=_clicks(mid, side, onset, peak),
         start_step_dbfs=_decibels(float(np.abs(audio[:, 0]).max()) ** 2),
         end_step_dbfs=_decibels(float(np.abs(audio[:, -1]).max()) ** 2),
@@ -239,8 +239,7 @@ def _ripple_db(level: F32, loudest: int, stop: int) -> float | None:
 
 
 def _low_spectra(audio: F32) -> NDArray[np.complex64]:
-    """Spectra `[channel, bin]` below 120 Hz of the whole sound; power weighs the bins that `rfft` keeps once.
-    """
+    """Spectra `[channel, bin]` below 120 Hz of the whole sound, scaled so that power adds up to energy."""
     padded_samples = 1 << (audio.shape[1] - 1).bit_length()
     spectra = np.fft.rfft(audio, padded_samples, axis=1)
     bins = int(LOW_HZ * padded_samples / SAMPLE_RATE) + 1
