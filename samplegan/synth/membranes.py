@@ -218,7 +218,7 @@ _TOM: dict[str, Bounds] = finish.USUAL | {
     "click_decay_seconds": (0.002, 0.02),
     "noise_db": (-24.0, -2.0, 0.85),
     "noise_hz": (2_500.0, 16_000.0),
-    "noise_decay_seconds": (0.02, 0.25),
+    "noise_decay_seconds": (0.03, 0.4),
     "room_db": (-24.0, -8.0, 0.25),
     "room_seconds": (0.03, 0.4),
     "gate_db": (-58.0, -28.0, 0.45),
@@ -244,8 +244,8 @@ TOM = styles(
             3.0,
             _TOM
             | {
-                "head_db": (-14.0, 1.0),
-                "head_decay": (0.15, 0.9),
+                "head_db": (-12.0, 3.0),
+                "head_decay": (0.2, 1.2),
                 "noise_db": (-20.0, 1.0),
                 "decay_shape": (0.55, 1.05),
                 "room_db": (-24.0, -6.0, 0.5),

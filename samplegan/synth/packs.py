@@ -22,9 +22,9 @@ def write_pack(
     """Write `count` one-shots as 24-bit WAV files and MANIFEST.json; returns the WAV files.
 
     `progress` is called with the number of sounds done. Raises ConfigError if the folder holds anything
-    and `overwrite` is not set; MachineError if the disk refuses.
+    and `overwrite` is not set (files of other names stay then); MachineError if the disk refuses.
     """
-    # Here, because audio and packs are only needed by this function, and synth imports it.
+    # Here, since `synth` imports this module, and sounds alone need no file formats.
     from samplegan import synth
     from samplegan.audio import wav_bytes
 
