@@ -98,8 +98,8 @@ def window_gamma(name: str, window_samples: int, *, beta: float = 14.0) -> float
     """γ in samples² of the Gaussian exp(-π t² / γ) that stands for a window in ``pghi``.
 
     Hann: the published 0.25645 · window_samples². Gaussian: exact. Kaiser: the Gaussian with the largest
-    normalised inner product with the window, found by golden section (for Hann the same search gives 0.2466,
-    4 % from the published value, which makes no measurable difference).
+    normalised inner product with the window, found by golden section (for Hann the search gives 0.2466, 4 %
+    from the published value).
     """
     if name == "hann":
         return HANN_GAMMA * window_samples**2
@@ -257,6 +257,10 @@ class _Loop:
             phase = _random_phase(target.shape, int(seed))
         np.multiply(target, np.cos(phase), out=self.state_re[:frames])
         np.multiply(target, np.sin(phase), out=self.state_im[:frames])
+        # Frames beyond the sound share a transform with its last one: what an earlier sound left there would
+        # change its rounding.
+        self.state_re[frames:] = 0.0
+        self.state_im[frames:] = 0.0
         # The state is the start itself, P_M(x) = x, so that 2 P_M(x) - x = x as well.
         for first in self._blocks():
             block = slice(first, first + self.stft.block_frames)

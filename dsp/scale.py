@@ -76,8 +76,8 @@ class FixedScale:
     ``reference_magnitude`` is what 0 dB means; for a full-scale sine in an ``Stft`` it is half the sum of the
     window. Cells at the floor (-1) come back as exactly zero, so that silence stays silence.
 
-    >>> FixedScale(floor_db=-80.0, ceiling_db=0.0).to_image(np.float32([0.0, 0.01, 1.0])).tolist()
-    [-1.0, 0.0, 1.0]
+    >>> FixedScale(floor_db=-80.0, ceiling_db=0.0).to_image(np.float32([0.0, 0.1, 1.0])).round(4).tolist()
+    [-1.0, 0.5, 1.0]
     """
 
     floor_db: float
