@@ -90,7 +90,6 @@ def prepare(
     fingerprint = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
     images_file, list_file = cache / "images.npy", cache / "sounds.json"
     if not _is_cached(images_file, list_file, fingerprint):
-        _require(len(sounds), skipped)
         kept, unusable = _analyse(sounds, pack.speeds, representation, images_file, progress)
         write_json(list_file, {"fingerprint": fingerprint, "kept": kept, "unusable": unusable})
     known = json.loads(list_file.read_text())

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.grid import Grid
-from dsp.phase import griffin_lim, pghi, window_gamma
+from dsp.phase import pghi, raar, window_gamma
 from dsp.scale import FixedScale, from_image, to_image
 from dsp.stft import Stft, shape_for, window
 from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE
@@ -49,8 +49,7 @@ class Representation:
     linear_bins: int  # kept one by one (compact)
     dense_frames: int  # kept one by one (compact)
     tonal_below_hz: float  # the phase of what lies below follows the tones; above, noise after the onset
-    iterations: int = 32  # of fast Griffin-Lim
-    momentum: float = 0.99
+    iterations: int = 40  # of phase reconstruction, the last ten of them fast Griffin-Lim
 
     @property
     def length_seconds(self) -> float:
@@ -171,11 +170,11 @@ class _Plan:
         spec = self.spec
         magnitude = self.magnitude(image)
         start = self.start_phase(magnitude.mean(axis=0), seed)
-        audio = griffin_lim(
+        # Plain Griffin-Lim stagnates; reflections get the phase of the low end right.
+        audio = raar(
             magnitude,
             self.stft,
             iterations=spec.iterations,
-            momentum=spec.momentum,
             support=self.support,
             start_phase=start,
         )

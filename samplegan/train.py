@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from samplegan import __version__, config, store
+from samplegan.audio import find_audio_files
 from samplegan.categories import CATEGORIES, category_named
 from samplegan.checkpoint import load_checkpoint, save_checkpoint
 from samplegan.config import Pack, Training
@@ -44,7 +45,7 @@ from samplegan.wall import wall_png
 
 LOG_EVERY_STEPS = 25
 PREVIEW_SOUNDS = 25
-_SMALL_SET = 1000  # below this many files each is also learned a little faster and slower
+_FEW_FILES = 1000  # in a plain folder of fewer, each is also learned a semitone faster and slower
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,10 @@ def train(
         changes["architecture"] = architecture
     pack = dataclasses.replace(
         pack,
-        length_seconds=length_seconds or pack.length_seconds or category_named(pack.category).length_seconds,
+        length_seconds=length_seconds or pack.length_seconds,
         training=dataclasses.replace(pack.training, **changes),
     )
+    pack = config.completed(pack)
     config.check_settings(pack)
     check_architecture(pack.training.architecture)
     if minutes is not None and not minutes > 0:
@@ -140,8 +142,12 @@ def resolve_pack(source: Path, *, name: str | None, category: str | None) -> tup
         return pack, source.parent if source.is_file() else source
     guessed = category or guess_category(source.resolve().name) or guess_category(name or "") or "perc"
     category_named(guessed)
-    plain = Pack(category=guessed, sources=(config.Source(folder=str(source.resolve())),))
-    return plain, source
+    few = len(find_audio_files(source)) < _FEW_FILES
+    return Pack(
+        category=guessed,
+        sources=(config.Source(folder=str(source.resolve())),),
+        speeds=(0.94, 1.0, 1.06) if few else (1.0,),
+    ), source
 
 
 def guess_category(words: str) -> str | None:
@@ -236,6 +242,7 @@ class _Run:
     def train(self, *, last_step: int | None, last_seconds: float | None) -> TrainResult:
         """Train until the step, the minutes or a signal."""
         pack, training = self.pack, self.pack.training
+        assert pack.image is not None
         assert pack.length_seconds is not None
         representation = representation_for(pack.image, pack.length_seconds)
         stop = StopSignal()

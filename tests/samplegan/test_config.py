@@ -1,0 +1,81 @@
+"""Strict YAML: what is not understood is refused in words."""
+
+from pathlib import Path
+
+import pytest
+
+from samplegan.categories import CATEGORIES
+from samplegan.config import Pack, Training, from_document, load_pack, to_document
+from samplegan.errors import ConfigError
+from samplegan.representation import representation_for
+
+PACKS = Path(__file__).parents[2] / "packs"
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "pack.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("category", CATEGORIES.values(), ids=lambda c: c.name)
+def test_every_shipped_pack_loads_and_its_sounds_fit_its_image(category):
+    pack = load_pack(PACKS / category.plural)
+    assert pack.category == category.name
+    assert any(source.synth for source in pack.sources)
+    representation = representation_for(pack.image, pack.length_seconds or category.length_seconds)
+    assert representation.bands == pack.image.bands
+    assert len(CATEGORIES) == len(list(PACKS.iterdir()))
+
+
+def test_defaults_fill_what_is_left_out(tmp_path):
+    pack = load_pack(written(tmp_path, "category: kick"))
+    assert pack.sources[0].synth == "kick"
+    assert pack.training == Training()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("category: kick\ntrainin: {}", "did you mean 'training'"),
+        ("category: kick\ntraining: {batchs: 3}", "did you mean 'batch'"),
+        ("category: kik", "did you mean 'kick'"),
+        ("category: kick\ntraining: {batch: many}", "must be a whole number"),
+        ("category: kick\ntraining: {batch: true}", "must be a whole number"),
+        ("category: kick\ntraining: {generator_rate: 1e-4}", "1.0e-4"),
+        ("category: kick\nlength_seconds: 1:30", "length_seconds"),
+        ("category: kick\nlength_seconds: .nan", "length_seconds"),
+        ("category: kick\ntraining: {decay: .inf}", "decay"),
+        ("category: no", "must be text"),
+        ("category: kick\nsources: kick", "must be a list"),
+        ("category: kick\nsources: [{count: 3}]", "either 'synth' or 'folder'"),
+        ("category: kick\nsources: [{synth: kik}]", "did you mean 'kick'"),
+        ("category: kick\nspeeds: []", "speeds"),
+        ("category: kick\nimage: {bands: 100}", "multiple of 16"),
+        ("sources: []", "'category' is missing"),
+        ("", "must be a mapping"),
+        ("- a\n- b", "must be a mapping"),
+        ("category: [", "not valid YAML"),
+        ("category: kick\nimage: 3", "must be a mapping"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, text, words):
+    with pytest.raises(ConfigError) as caught:
+        load_pack(written(tmp_path, text))
+    assert words in str(caught.value)
+    assert "pack.yaml" in str(caught.value) or "category" in str(caught.value)
+
+
+def test_a_missing_or_huge_or_binary_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_pack(tmp_path / "nothing.yaml")
+    with pytest.raises(ConfigError, match="over 1 MB"):
+        load_pack(written(tmp_path, "#" * 2_000_000))
+    (tmp_path / "pack.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError):
+        load_pack(tmp_path)
+
+
+def test_a_pack_survives_as_json():
+    pack = load_pack(PACKS / "kicks")
+    assert from_document(Pack, to_document(pack)) == pack

@@ -1,0 +1,108 @@
+"""Sources to images: aligned, cached, split by kit, with every skipped file counted."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from samplegan import synth
+from samplegan.audio import wav_bytes
+from samplegan.config import ImageSettings, Pack, Source
+from samplegan.dataset import prepare, split_by_kit
+from samplegan.errors import ConfigError, InputError
+from samplegan.representation import representation_for
+
+SMALL = ImageSettings(bands=32, frames=16, linear_bins=8, dense_frames=4)
+REPRESENTATION = representation_for(SMALL, 0.2)
+
+
+def folder_of_kicks(folder, count):
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        (folder / f"kick_{index}.wav").write_bytes(wav_bytes(synth.synthesise("kick", 3, index)))
+    return folder
+
+
+def pack_of(*sources, **other):
+    return Pack(category="kick", sources=sources, image=SMALL, **other)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 30), min_size=1, max_size=40),
+    share=st.floats(0.05, 0.5),
+    seed=st.integers(0, 99),
+)
+def test_kits_are_never_torn_apart(sizes, share, seed):
+    kits = [f"kit{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    if len(kits) < 2:
+        return
+    training, validation = split_by_kit(kits, share, seed)
+    assert sorted([*training, *validation]) == list(range(len(kits)))
+    assert len(validation)
+    assert len(training)
+    if len(sizes) > 1:
+        assert not {kits[i] for i in training} & {kits[i] for i in validation}
+
+
+def test_a_fifth_is_held_out_where_kits_are_small():
+    kits = [f"kit{number // 5}" for number in range(500)]
+    _, validation = split_by_kit(kits, 0.2, 0)
+    assert 0.15 <= len(validation) / len(kits) <= 0.3
+
+
+def test_a_synthesised_set_is_cached_and_repeatable(tmp_path):
+    pack = pack_of(Source(synth="kick", count=30), speeds=(1.0, 1.1))
+    first = prepare(pack, tmp_path, REPRESENTATION, tmp_path / "a")
+    again = prepare(pack, tmp_path, REPRESENTATION, tmp_path / "b")
+    assert first.images.shape == (30, 2, 2, 32, 16)
+    assert np.array_equal(first.images, again.images)
+    assert not np.array_equal(first.images[:, 0], first.images[:, 1])  # the speeds differ
+    stamp = (tmp_path / "a" / "images.npy").stat().st_mtime_ns
+    prepare(pack, tmp_path, REPRESENTATION, tmp_path / "a")
+    assert (tmp_path / "a" / "images.npy").stat().st_mtime_ns == stamp
+    other = prepare(pack_of(Source(synth="kick", count=31)), tmp_path, REPRESENTATION, tmp_path / "a")
+    assert len(other.images) == 31
+
+
+def test_bad_files_are_skipped_counted_and_left_alone(tmp_path):
+    folder = folder_of_kicks(tmp_path / "kicks", 25)
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "text.wav").write_text("not audio")
+    (folder / "twin.wav").write_bytes((folder / "kick_0.wav").read_bytes())
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    data = prepare(pack_of(Source(folder=str(folder))), tmp_path, REPRESENTATION, tmp_path / "cache")
+    assert len(data.images) == 25
+    assert sorted(file.rsplit("/", 1)[-1] for file, _ in data.skipped) == ["empty.wav", "text.wav", "twin.wav"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_too_few_sounds_says_how_many_and_why(tmp_path):
+    folder = folder_of_kicks(tmp_path / "kicks", 3)
+    (folder / "text.wav").write_text("not audio")
+    with pytest.raises(InputError, match="only 3 usable sounds") as caught:
+        prepare(pack_of(Source(folder=str(folder))), tmp_path, REPRESENTATION, tmp_path / "cache")
+    assert "1 were skipped" in str(caught.value)
+
+
+def test_a_missing_or_empty_folder_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        prepare(pack_of(Source(folder="nowhere")), tmp_path, REPRESENTATION, tmp_path / "cache")
+    (tmp_path / "void").mkdir()
+    with pytest.raises(InputError, match="no audio files"):
+        prepare(pack_of(Source(folder="void")), tmp_path, REPRESENTATION, tmp_path / "cache")
+
+
+def test_subfolders_are_kits_and_a_manifest_overrules(tmp_path):
+    for kit in "abcdef":
+        folder_of_kicks(tmp_path / "kicks" / kit, 5)
+        for path in (tmp_path / "kicks" / kit).iterdir():  # else all kits would hold the same content
+            path.write_bytes(path.read_bytes() + kit.encode() * 2)
+    pack = pack_of(Source(folder=str(tmp_path / "kicks")))
+    data = prepare(pack, tmp_path, REPRESENTATION, tmp_path / "cache")
+    assert data.card["kits"] == 6
+    assert len(data.validation) in (5, 10)
+    rows = [f"{path.relative_to(tmp_path / 'kicks')},one,cc0" for path in (tmp_path / "kicks").rglob("*.wav")]
+    (tmp_path / "kicks" / "MANIFEST.csv").write_text("path,kit,licence\n" + "\n".join(rows) + "\n")
+    data = prepare(pack, tmp_path, REPRESENTATION, tmp_path / "cache")
+    assert data.card["kits"] == 1
+    assert data.card["licences"] == {"cc0": 30}
