@@ -201,7 +201,7 @@ def load_one_shot(path: Path, length_seconds: float) -> F32:
 
 
 def one_shot_from(source: SourceAudio) -> F32:
-    """The whole sound, stereo at 44,100 Hz, not aligned. Raises UnreadableAudio if there is no sound in it."""
+    """The whole sound, stereo at 44,100 Hz, not aligned. Raises UnreadableAudio if there is none."""
     path = source.info.path
     frames = source.samples.shape[1]
     if frames < SHORTEST_ONE_SHOT_SECONDS * source.info.rate_hz:
@@ -237,7 +237,7 @@ def align(audio: F32, length_samples: int) -> F32:
     stop = start + kept.shape[1]
     was_cut = onset + length_samples - ONSET_SAMPLE < audio.shape[1]
     fade_samples = round((CUT_FADE_SECONDS if was_cut else END_FADE_SECONDS) * SAMPLE_RATE)
-    fade_samples = min(fade_samples, max(kept.shape[1] // 10, 1))
+    fade_samples = min(fade_samples, max((kept.shape[1] - lead) // 10, 1))
     aligned[:, start:stop] = kept
     aligned[:, stop - fade_samples : stop] *= _fade_in(fade_samples)[::-1]
     aligned[:, start : start + lead] *= _fade_in(lead)

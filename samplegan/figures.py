@@ -20,7 +20,7 @@ F32 = NDArray[np.float32]
 
 _WINDOW_SAMPLES = 1024
 _FFT_SAMPLES = 4 * _WINDOW_SAMPLES  # zero-padded: the low end of a logarithmic axis is not made of slabs then
-_SHORTEST_HOP_SAMPLES = 128
+_SHORTEST_HOP_SAMPLES = 32
 _RANGE_DB = 80.0
 _LOWEST_HZ = 30.0
 _INK, _GRID = "#222222", "#d9d9d9"
@@ -110,8 +110,8 @@ _FFT_SAMPLES = (
 
 
 def _hop_samples(samples: int) -> int:
-    """At most some 1,500 columns: more than a picture of this width can show."""
-    return max(_SHORTEST_HOP_SAMPLES, -(-samples // 1_500))
+    """At most some 1,000 columns: more than a picture of this width can show."""
+    return max(_SHORTEST_HOP_SAMPLES, -(-samples // 1_000))
 
 
 def _spectrogram_db(channel: F32) -> F32:
@@ -140,7 +140,7 @@ def _caption(report: Report) -> str:
     parts = [
         f"{report.duration_s:.3f} s",
         f"{report.loudness.momentary_lufs:.1f} LUFS",
-        f"{report.loudness.true_peak_dbtp:.1f} dBTP",
+        f"{round(report.loudness.true_peak_dbtp, 1) + 0.0:.1f} dBTP",
     ]
     sound = report.descriptors
     if sound is not None:

@@ -172,8 +172,8 @@ def table(report: Report) -> str:
         _row("loudness", _loudness_words(report.loudness)),
         _row(
             "peak",
-            f"{_level(report.loudness.true_peak_dbtp)} dBTP, {_level(report.loudness.sample_peak_dbfs)} dBFS, "
-            f"crest {report.loudness.crest_db:.1f} dB",
+            f"{_level(report.loudness.true_peak_dbtp)} dBTP, "
+            f"{_level(report.loudness.sample_peak_dbfs)} dBFS, crest {report.loudness.crest_db:.1f} dB",
         ),
     ]
     sound = report.descriptors
