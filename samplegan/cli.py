@@ -1,0 +1,518 @@
+"""The command line: parse, call, report. Everything heavy is imported inside the commands, so that help is
+instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+import typer.core
+from typer.main import get_command
+
+from samplegan import __version__
+from samplegan.categories import CATEGORIES, nearest
+from samplegan.errors import ConfigError, PartialError, SampleganError
+
+if TYPE_CHECKING:
+    from samplegan.store import ModelInfo
+
+_INTERRUPTED = 130
+_DEPENDENCIES = ("torch", "numpy", "numba", "pyfftw", "soundfile", "typer")
+_debug = False
+
+
+class _Command(typer.core.TyperCommand):
+    """A command whose help shows its options in groups, and its examples as they are typed."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                is_argument = parameter.param_type_name == "argument"
+                group = getattr(parameter, "rich_help_panel", None) or "Other"
+                groups.setdefault("Arguments" if is_argument else group, []).append(record)
+        other = groups.pop("Other", [])
+        for title, records in [*groups.items(), ("Other", other)]:
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        _write_examples(self.epilog, formatter)
+
+
+class _Group(typer.core.TyperGroup):
+    """The command itself, with suggestions for a mistyped one."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        _write_examples(self.epilog, formatter)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            near = nearest(args[0], list(self.commands))
+            raise ConfigError(
+                f"there is no command '{args[0]}'",
+                hint=(f"did you mean '{near}'? " if near else "") + f"commands: {', '.join(self.commands)}",
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _write_examples(epilog: str | None, formatter: Any) -> None:
+    if epilog:
+        with formatter.section("Examples"):
+            for line in epilog.strip().splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}".rstrip() + "\n")
+
+
+app = typer.Typer(
+    cls=_Group,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would take longer to load than everything else together
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""
+samplegan render kick --count 200 --out MyPack/
+samplegan train ~/Samples/Kicks --name mykick --minutes 60
+samplegan inspect MyPack/
+
+Exit codes: 0 done, 1 failure, 2 usage, 3 input unusable, 4 partial, 5 machine, 130/143 stopped.""",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    print(f"samplegan {__version__} (Python {sys.version.split()[0]})")
+    for name in _DEPENDENCIES:
+        try:
+            print(f"  {name:<12} {version(name)}")
+        except PackageNotFoundError:
+            print(f"  {name:<12} missing")
+    try:
+        import soundfile
+
+        print(f"  {'libsndfile':<12} {soundfile.__libsndfile_version__}")
+    except (ImportError, OSError):
+        print(f"  {'libsndfile':<12} missing")
+    raise typer.Exit()
+
+
+@app.callback()
+def _everything(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the versions of what is installed."
+        ),
+    ] = False,
+) -> None:
+    """Train compact GANs on drum one-shots and render finished sample packs, on a laptop's CPU."""
+    global _debug
+    _debug = _debug or debug
+
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel="Output")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel="Output")]
+
+
+# --- render
+
+
+@app.command(
+    cls=_Command,
+    short_help="Render a sample pack from a model.",
+    epilog="""
+samplegan render kick --count 200 --out MyPack/
+samplegan render kick --count 50 --out Short/ --length 250ms --seed 7 --truncation 0.7
+samplegan render mykick.safetensors --count 500 --out MyPack/ --resume""",
+)
+def render(
+    model: Annotated[str, typer.Argument(help="A bundled model, one of yours, or the path of one.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pack.", rich_help_panel="Output")],
+    count: Annotated[
+        int,
+        typer.Option("--count", "-n", help="How many files.", rich_help_panel="Output", show_default=True),
+    ] = 50,
+    seed: Annotated[
+        int, typer.Option(help="The same seed gives the same files.", rich_help_panel="Sound")
+    ] = 0,
+    length: Annotated[
+        str | None,
+        typer.Option(
+            help="Longest sound: 250ms, 0.25s or 0.25.", rich_help_panel="Sound", show_default=False
+        ),
+    ] = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(
+            help="Below 1: closer to the typical sound; above: wilder.",
+            rich_help_panel="Sound",
+            show_default=False,
+        ),
+    ] = None,
+    loudness: Annotated[
+        float, typer.Option(help="Target momentary loudness, LUFS.", rich_help_panel="Sound")
+    ] = -14.0,
+    ceiling: Annotated[float, typer.Option(help="True-peak ceiling, dBTP.", rich_help_panel="Sound")] = -1.0,
+    format: Annotated[str, typer.Option(help="wav or flac.", rich_help_panel="Output")] = "wav",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the pack in --out.", rich_help_panel="Output")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Render only what is missing in --out.", rich_help_panel="Output"),
+    ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing", help="As --resume, and fine if nothing is missing.", rich_help_panel="Output"
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be written.", rich_help_panel="Output")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            help="Threads; all cores by default. Does not change a byte.",
+            rich_help_panel="Performance",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Render a sample pack: finished 24-bit files, named by how they sound, and a manifest."""
+    existing_name = _one_of({"overwrite": overwrite, "resume": resume, "skip-existing": skip_existing})
+    seconds = None if length is None else parse_seconds(length)
+    _require_at_least_one("--count", count)
+    if jobs is not None:
+        _require_at_least_one("--jobs", jobs)
+
+    from samplegan.render import Existing, RenderOptions, carry_out, plan_render
+    from samplegan.store import load_model
+
+    existing = {
+        None: Existing.REFUSE,
+        "overwrite": Existing.OVERWRITE,
+        "resume": Existing.RESUME,
+        "skip-existing": Existing.SKIP,
+    }[existing_name]
+    loaded = load_model(model)
+    options = RenderOptions(seed, seconds, truncation, format.lower(), loudness, ceiling)
+    plan = plan_render(loaded, out, count=count, options=options, existing=existing)
+    if dry_run:
+        _print_json(plan.to_dict()) if as_json else print(plan.summary())
+        return
+    summary = carry_out(plan, loaded, jobs=jobs, existing=existing, quiet=quiet)
+    if as_json:
+        _print_json(summary.to_dict())
+    elif not quiet and not summary.nothing_to_do:
+        _say(summary.summary())
+    if (problem := summary.problem()) is not None:
+        raise problem
+
+
+# --- train
+
+
+@app.command(
+    cls=_Command,
+    short_help="Train a model on your own one-shots.",
+    epilog="""
+samplegan train packs/kicks
+samplegan train ~/Samples/Kicks --name mykick --minutes 60
+samplegan train ~/Samples/Kicks --name mykick --resume --minutes 120""",
+)
+def train(
+    source: Annotated[Path, typer.Argument(help="A folder of audio, or a pack definition.")],
+    name: Annotated[str | None, typer.Option(help="The model's name.", rich_help_panel="Model")] = None,
+    category: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(CATEGORIES)}.", rich_help_panel="Model")
+    ] = None,
+    length: Annotated[
+        str | None,
+        typer.Option(help="Length of every sound: 600ms, 0.6s or 0.6.", rich_help_panel="Model"),
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="The networks' design.", rich_help_panel="Model")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the training.", rich_help_panel="Model")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after so many minutes.", rich_help_panel="Time")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Stop at this step.", rich_help_panel="Time")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where training was stopped.", rich_help_panel="Time")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the model of this name.", rich_help_panel="Time")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel="Performance")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads.", rich_help_panel="Performance")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on a folder of one-shots or on a pack definition."""
+    _one_of({"resume": resume, "overwrite": overwrite})
+    seconds = None if length is None else parse_seconds(length)
+    if category is not None:
+        from samplegan.categories import category_named
+
+        category_named(category)
+    if steps is not None:
+        _require_at_least_one("--steps", steps)
+    if threads is not None:
+        _require_at_least_one("--threads", threads)
+
+    from samplegan.train import train as train_model
+
+    result = train_model(
+        source,
+        name=name,
+        minutes=minutes,
+        steps=steps,
+        resume=resume,
+        overwrite=overwrite,
+        device=device,
+        seed=seed,
+        architecture=architecture,
+        category=category,
+        length_seconds=seconds,
+        threads=threads,
+        quiet=quiet,
+    )
+    if not quiet:
+        _say(result.summary())
+
+
+# --- inspect
+
+
+@app.command(
+    cls=_Command,
+    short_help="Measure one-shots and find their flaws.",
+    epilog="""
+samplegan inspect kick.wav
+samplegan inspect MyPack/ --json
+samplegan inspect kick.wav --plot kick.png""",
+)
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(help="Audio files and folders.")],
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Also draw a picture here.", rich_help_panel="Output", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure one-shots: level, length, pitch, brightness, width, and what is wrong with them."""
+    from samplegan.inspection import inspect_paths, summary_table, table
+
+    inspection = inspect_paths(paths)
+    if plot is not None:
+        if len(inspection.reports) != 1:
+            raise ConfigError(f"--plot draws one file, not {len(inspection.reports)}")
+        from samplegan.figures import plot_inspection
+
+        plot_inspection(inspection.reports[0], plot)
+    if as_json:
+        _print_json(inspection.to_dict())
+    else:
+        print(table(inspection.reports[0]) if len(inspection.reports) == 1 else summary_table(inspection))
+    if inspection.skipped:
+        reasons = Counter(each.reason for each in inspection.skipped)
+        told = "; ".join(f"{number} × {reason}" for reason, number in reasons.most_common(5))
+        raise PartialError(f"{len(inspection.skipped)} files could not be read: {told}")
+
+
+# --- synth
+
+
+@app.command(
+    cls=_Command,
+    short_help="Synthesise one-shots without a model.",
+    epilog="""
+samplegan synth kick --count 500 --out Kicks/
+samplegan synth hat_closed --count 20 --out Hats/ --seed 3""",
+)
+def synth(
+    category: Annotated[str, typer.Argument(help=f"One of {', '.join(CATEGORIES)}.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.", rich_help_panel="Output")],
+    count: Annotated[int, typer.Option("--count", "-n", help="How many.", rich_help_panel="Output")] = 50,
+    seed: Annotated[
+        int, typer.Option(help="The same seed gives the same files.", rich_help_panel="Sound")
+    ] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files in --out.", rich_help_panel="Output")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Synthesise drum one-shots without any model: free sounds to train on."""
+    _require_at_least_one("--count", count)
+
+    from samplegan.progress import Progress
+    from samplegan.synth import write_pack
+
+    with Progress("synthesising", count, quiet=quiet) as progress:
+        files = write_pack(
+            category, count, seed, out, overwrite=overwrite, progress=lambda _done: progress.advance()
+        )
+    if not quiet:
+        _say(f"{out}: {len(files)} files")
+
+
+# --- models
+
+
+@app.command(cls=_Command, short_help="List the models.", epilog="samplegan models\nsamplegan models --json")
+def models(as_json: Json = False) -> None:
+    """List the models that `render` knows by name."""
+    from samplegan.store import list_models, models_folder
+
+    found = list_models()
+    if as_json:
+        _print_json({"schema_version": 1, "models": [_model_document(model) for model in found]})
+        return
+    if not found:
+        _say(f"no models yet; yours would be in {models_folder()}")
+    for model in found:
+        seconds = _length_seconds(model.card)
+        length = "" if seconds is None else f"{seconds:.2f} s"
+        megabytes = model.path.stat().st_size / 1e6
+        owner = "bundled" if model.bundled else "yours"
+        category = model.card.get("category", "")
+        print(f"{model.name:<20} {category:<11} {length:>7} {megabytes:>6.1f} MB  {owner:<8} {model.path}")
+
+
+def _model_document(model: ModelInfo) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "category": model.card.get("category"),
+        "length_seconds": _length_seconds(model.card),
+        "bundled": model.bundled,
+        "size_bytes": model.path.stat().st_size,
+        "path": str(model.path),
+        "card": model.card,
+    }
+
+
+def _length_seconds(card: dict[str, Any]) -> float | None:
+    samples = (card.get("representation") or {}).get("length_samples")
+    return None if samples is None else float(samples) / 44_100
+
+
+# --- words and numbers
+
+
+def parse_seconds(text: str) -> float:
+    """A length as it is typed. Raises ConfigError for anything else.
+
+    >>> parse_seconds("250ms"), parse_seconds("0.25s"), parse_seconds(".25")
+    (0.25, 0.25, 0.25)
+    """
+    number = text.strip().lower()
+    scale = 1.0
+    if number.endswith("ms"):
+        number, scale = number[:-2], 0.001
+    elif number.endswith("s"):
+        number = number[:-1]
+    try:
+        seconds = float(number) * scale
+    except ValueError:
+        seconds = float("nan")
+    if not 0 < seconds < 3600:
+        raise ConfigError(f"'{text}' is not a length", hint="write 250ms, 0.25s or 0.25")
+    return seconds
+
+
+def _require_at_least_one(option: str, value: int) -> None:
+    if value < 1:
+        raise ConfigError(f"{option} must be at least 1, not {value}")
+
+
+def _one_of(flags: dict[str, bool]) -> str | None:
+    chosen = [name for name, given in flags.items() if given]
+    if len(chosen) > 1:
+        raise ConfigError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
+    return chosen[0] if chosen else None
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+# --- the entry point
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; the exit code. Every error is told once, on stderr."""
+    global _debug
+    _debug = "--debug" in arguments
+    arguments = [each for each in arguments if each != "--debug"] or ["--help"]  # wherever it stands
+    try:
+        code = get_command(app)(arguments, prog_name="samplegan", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _close_quietly()
+    except SystemExit:  # what typer makes of a broken pipe
+        return _close_quietly()
+    except (KeyboardInterrupt, typer.Abort):
+        _say("stopped")
+        return _INTERRUPTED
+    except SampleganError as error:
+        return _report(error, error.exit_code)
+    except Exception as error:
+        return _report_exception(error)
+    return code if isinstance(code, int) else 0
+
+
+def _close_quietly() -> int:
+    """The reader of a pipe (`| head`) has seen enough, which is no failure."""
+    sys.stdout = sys.__stdout__
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
+
+
+def _report_exception(error: Exception) -> int:
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # typer's own usage errors
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "samplegan"
+        message = error.format_message().strip().rstrip(".")
+        wrong = SampleganError(message[:1].lower() + message[1:], hint=f"see `{command} --help`")
+        return _report(wrong, int(error.exit_code))
+    bug = SampleganError(
+        f"this is a bug in samplegan ({type(error).__name__}: {error})",
+        hint=None if _debug else "run again with --debug, and send us what it prints",
+    )
+    return _report(bug.with_traceback(error.__traceback__), bug.exit_code)
+
+
+def _report(error: SampleganError, exit_code: int) -> int:
+    if _debug:
+        traceback.print_exception(error)
+    else:
+        _say(f"error: {error}")
+    return exit_code

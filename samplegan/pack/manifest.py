@@ -1,0 +1,274 @@
+"""MANIFEST.json, and the journal that becomes it.
+
+While a pack is being rendered, `.samplegan-render.ndjson` in its folder grows by one line per file: a header
+line with everything that the bytes depend on, then each file's record, written ahead of the file itself. A
+record whose file is missing is a file still to be made, so a render can be killed at any moment. When every
+file is there the journal is sealed into MANIFEST.json, which holds no times and no paths: two renders with
+the same seed make the same manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from samplegan.errors import ConfigError, InputError, MachineError
+from samplegan.files import machine_error, sha256_of, write_json
+
+try:
+    import fcntl
+except ImportError:  # Windows: two renders into one folder are not noticed there
+    fcntl = None  # type: ignore[assignment]
+
+SCHEMA = 1
+MANIFEST_NAME = "MANIFEST.json"
+JOURNAL_NAME = ".samplegan-render.ndjson"
+_HEADER_KEY = "samplegan_render"
+_RESUME_ADVICE = "render into another folder, or start over here with --overwrite"
+
+
+@dataclass(frozen=True)
+class Header:
+    """Everything that the bytes of a pack depend on, apart from each file's index."""
+
+    version: str  # of samplegan
+    model: dict[str, Any]  # name, sha256, category, architecture, licence
+    options: dict[str, Any]  # seed, format, loudness …
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"generator": "samplegan", **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Header:
+        return cls(str(document["version"]), dict(document["model"]), dict(document["options"]))
+
+    def require_same(self, earlier: Header, folder: Path) -> None:
+        """Raises ConfigError naming what differs, if files made under `earlier` would not match those made
+        now.
+        """
+        for what, before, now in self._differences(earlier):
+            if before != now:
+                raise ConfigError(
+                    f"this pack was made with {what} {before}, not {now}", file=folder, hint=_RESUME_ADVICE
+                )
+
+    def _differences(self, earlier: Header) -> Iterable[tuple[str, Any, Any]]:
+        yield "samplegan", earlier.version, self.version
+        yield "model", _model_words(earlier.model), _model_words(self.model)
+        for option in {**earlier.options, **self.options}:
+            words = f"--{option.split('_')[0]}"
+            yield words, earlier.options.get(option), self.options.get(option)
+
+
+def _model_words(model: Mapping[str, Any]) -> str:
+    return f"{model.get('name')} ({str(model.get('sha256'))[:12]})"
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One rendered file: where it came from and what it measures."""
+
+    file: str
+    index: int
+    seed: int
+    attempt: int  # how many sounds before it were silent or broken
+    sha256: str
+    duration_seconds: float
+    momentary_lufs: float
+    integrated_lufs: float | None  # null under 400 ms
+    true_peak_dbtp: float
+    sample_peak_dbfs: float
+    gain_db: float
+    limited_by: str  # 'target' (reached), 'ceiling' or 'max_gain'
+    descriptors: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> FileRecord:
+        record = cls(**{each.name: document[each.name] for each in fields(cls)})
+        if not isinstance(record.index, int) or record.index < 1 or not _is_plain_name(record.file):
+            raise ValueError(f"not a record of a pack's file: {record.file!r}")
+        return record
+
+
+def _is_plain_name(name: object) -> bool:
+    """Whether `name` is a file right inside the pack's folder: nothing else may ever be removed or replaced.
+    """
+    return isinstance(name, str) and name == Path(name).name and not name.startswith(".") and "\\" not in name
+
+
+@dataclass(frozen=True)
+class Pack:
+    """What a folder holds according to its own manifest or journal."""
+
+    header: Header
+    records: dict[int, FileRecord]  # by index
+    failed: list[int]
+    sealed: bool
+
+    def present(self, folder: Path) -> dict[int, FileRecord]:
+        """The records whose file is there with exactly the recorded bytes."""
+        return {
+            index: record
+            for index, record in self.records.items()
+            if (folder / record.file).is_file() and sha256_of(folder / record.file) == record.sha256
+        }
+
+
+def read_pack(folder: Path) -> Pack | None:
+    """The pack in `folder`, finished or not; None if there is none.
+
+    Raises InputError if a manifest is there that is not a pack's.
+    """
+    sealed = _read_manifest(folder / MANIFEST_NAME) if (folder / MANIFEST_NAME).is_file() else None
+    journal, _ = _read_journal(folder / JOURNAL_NAME)
+    if journal is None:
+        return sealed
+    if sealed is not None and sealed.header == journal.header:  # a finished pack that is being extended
+        return replace(journal, records=sealed.records | journal.records)
+    return journal
+
+
+def _read_manifest(path: Path) -> Pack:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["generator"] != "samplegan" or document["schema_version"] != SCHEMA:
+            raise ValueError("another program's, or another version's")
+        records = [FileRecord.from_dict(each) for each in document["files"]]
+        return Pack(
+            Header.from_dict(document),
+            {each.index: each for each in records},
+            document["failed"],
+            sealed=True,
+        )
+    except OSError as error:
+        raise InputError(f"cannot read the manifest: {error.strerror}", file=path) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            "this manifest is not one that samplegan can read", file=path, hint="render into another folder"
+        ) from error
+
+
+def _read_journal(path: Path) -> tuple[Pack | None, int]:
+    """The journal's pack up to the first torn line, and how many bytes that is; None if there is no whole
+    header.
+    """
+    header: Header | None = None
+    records: dict[int, FileRecord] = {}
+    valid_bytes = 0
+    for line in path.read_bytes().splitlines(keepends=True) if path.is_file() else []:
+        try:
+            document = json.loads(line)
+            if header is None:
+                if document[_HEADER_KEY] != SCHEMA:
+                    break
+                header = Header.from_dict(document)
+            else:
+                record = FileRecord.from_dict(document)
+                records[record.index] = record
+        except (ValueError, KeyError, TypeError):
+            break
+        if not line.endswith(b"\n"):
+            break
+        valid_bytes += len(line)
+    pack = None if header is None or valid_bytes == 0 else Pack(header, records, [], sealed=False)
+    return pack, valid_bytes
+
+
+def manifest_document(
+    header: Header, records: Mapping[int, FileRecord], failed: Iterable[int]
+) -> dict[str, Any]:
+    """The content of MANIFEST.json: sorted by index, with nothing that changes from one run to the next."""
+    return {
+        "schema_version": SCHEMA,
+        **header.to_dict(),
+        "count": len(records),
+        "failed": sorted(failed),
+        "files": [records[index].to_dict() for index in sorted(records)],
+    }
+
+
+class Journal:
+    """The journal of one render: appended to by several threads, each line on the disk before its file is
+    made.
+    """
+
+    def __init__(self, folder: Path, header: Header, records: Mapping[int, FileRecord]) -> None:
+        """Start the journal with what is there already. Raises MachineError if another render writes here."""
+        self.folder = folder
+        self.header = header
+        self.records = dict(records)
+        self._path = folder / JOURNAL_NAME
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO = self._path.open("ab", buffering=0)
+        except OSError as error:
+            raise machine_error(error, self._path) from error
+        self._lock_file()
+        earlier, valid_bytes = _read_journal(self._path)
+        if earlier is not None and earlier.header == header:
+            self._truncate(valid_bytes)  # what a killed render tore off
+            return
+        self._truncate(0)
+        lines = [{_HEADER_KEY: SCHEMA, **header.to_dict()}, *(each.to_dict() for each in records.values())]
+        self._write("".join(map(_line, lines)))
+
+    def append(self, record: FileRecord) -> None:
+        """Put one record on the disk. Its file may be written after this returns."""
+        with self._lock:
+            self._write(_line(record.to_dict()))
+            self.records[record.index] = record
+
+    def seal(self, failed: Iterable[int]) -> Path:
+        """Write MANIFEST.json and remove the journal."""
+        path = self.folder / MANIFEST_NAME
+        write_json(path, manifest_document(self.header, self.records, failed))
+        self.close()
+        self._path.unlink(missing_ok=True)
+        return path
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _lock_file(self) -> None:
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise MachineError(
+                "another samplegan is rendering into this folder",
+                file=self.folder,
+                hint="wait for it to finish, or choose another folder",
+            ) from error
+        except OSError:  # a file system without locks
+            return
+
+    def _truncate(self, size: int) -> None:
+        os.ftruncate(self._file.fileno(), size)
+
+    def _write(self, text: str) -> None:
+        data = text.encode()
+        start = os.fstat(self._file.fileno()).st_size
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with suppress(OSError):  # a torn line would swallow the next one
+                self._truncate(start)
+            raise machine_error(error, self._path) from error
+
+
+def _line(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n"
