@@ -23,12 +23,12 @@ class Bad:
 
 
 def drum(seconds: float = 0.25, *, rate_hz: int = RATE, channels: int = 1, seed: int = 0) -> np.ndarray:
-    """A decaying 180 Hz tone with some noise, float32 [channel, sample], peak 0.7; ends quietly."""
+    """A decaying 180 Hz tone with some noise, float32 [channel, sample], peak 0.7; no click at the ends."""
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate_hz)) / rate_hz
     tone = np.sin(2 * np.pi * 180.0 * time) * np.exp(-time / 0.04)
     sound = tone + 0.1 * random.standard_normal((channels, time.size)) * np.exp(-time / 0.03)
-    sound *= np.minimum(1.0, (time[-1] - time) / 0.005)
+    sound *= np.minimum(1.0, time / 0.0005) * np.minimum(1.0, (time[-1] - time) / 0.005)
     return (0.7 * sound / np.abs(sound).max()).astype(np.float32)
 
 
