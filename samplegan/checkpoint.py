@@ -53,7 +53,9 @@ def load_checkpoint(
         tensors = safetensors.torch.load_file(path)
         with path.open("rb") as file:
             (header_bytes,) = struct.unpack("<Q", file.read(8))
-            progress: dict[str, Any] = json.loads(json.loads(file.read(header_bytes))["__metadata__"][_METADATA_KEY])
+            progress: dict[str, Any] = json.loads(
+                json.loads(file.read(header_bytes))["__metadata__"][_METADATA_KEY]
+            )
         for name, module in modules.items():
             module.load_state_dict(
                 {key.removeprefix(f"{name}/"): t for key, t in tensors.items() if key.startswith(f"{name}/")}

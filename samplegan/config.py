@@ -156,7 +156,10 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
         (image.frames >= 16 and image.frames % 16 == 0, "image.frames must be a multiple of 16, at least 16"),
         (0 <= image.linear_bins <= image.bands, "image.linear_bins must lie between 0 and image.bands"),
         (0 <= image.dense_frames <= image.frames, "image.dense_frames must lie between 0 and image.frames"),
-        (image.bands <= image.window_samples // 2, "image.bands must not exceed half of image.window_samples"),
+        (
+            image.bands <= image.window_samples // 2,
+            "image.bands must not exceed half of image.window_samples",
+        ),
         (image.window_samples % 2 == 0, "image.window_samples must be even"),
         (
             0 < image.hop_samples <= image.window_samples // 2,
@@ -171,7 +174,10 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
         (training.steps >= 1, "training.steps must be at least 1"),
         (0 < training.generator_rate < 1, "training.generator_rate must lie between 0 and 1"),
         (0 < training.discriminator_rate < 1, "training.discriminator_rate must lie between 0 and 1"),
-        (0 <= training.beta_1 < 1 and 0 <= training.beta_2 < 1, "training.beta_1 and beta_2 must lie in 0 … 1"),
+        (
+            0 <= training.beta_1 < 1 and 0 <= training.beta_2 < 1,
+            "training.beta_1 and beta_2 must lie in 0 … 1",
+        ),
         (training.ema_steps >= 1, "training.ema_steps must be at least 1"),
         (0 <= training.label_smoothing < 0.5, "training.label_smoothing must lie between 0 and 0.5"),
         (0 < training.validation_share < 1, "training.validation_share must lie between 0 and 1"),
@@ -239,7 +245,9 @@ def _converted(hint: Any, value: Any, *, file: Path | None, where: str) -> Any:
         return float(value)
     # YAML 1.1 reads `1e-4` as text and `no` as False: the type is checked, never guessed.
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        advice = "write numbers such as 0.0001 or 1.0e-4" if hint is float and isinstance(value, str) else None
+        advice = (
+            "write numbers such as 0.0001 or 1.0e-4" if hint is float and isinstance(value, str) else None
+        )
         raise ConfigError(
             f"'{where}' must be {_WORDS[hint]}, not {value!r}",
             file=file,

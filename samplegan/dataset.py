@@ -192,7 +192,11 @@ def _manifest_rows(folder: Path) -> dict[Path, dict[str, str]]:
         if manifest.is_file():
             try:
                 with manifest.open(newline="", encoding="utf-8") as file:
-                    return {(place / row["path"]).resolve(): row for row in csv.DictReader(file) if row.get("path")}
+                    return {
+                        (place / row["path"]).resolve(): row
+                        for row in csv.DictReader(file)
+                        if row.get("path")
+                    }
             except (OSError, csv.Error, UnicodeDecodeError, KeyError):
                 return {}
     return {}
@@ -221,7 +225,9 @@ def _analyse(
                 else:
                     kept.append(index)
                     for speed in speeds:
-                        image = representation.analyse(training_sound(audio, speed, representation.length_samples))
+                        image = representation.analyse(
+                            training_sound(audio, speed, representation.length_samples)
+                        )
                         file.write(image.astype(np.float16).tobytes())
                 if progress is not None:
                     progress(index + 1, len(sounds))
@@ -239,7 +245,9 @@ def training_sound(audio: F32, speed: float, length_samples: int) -> F32:
     if speed != 1.0:
         import soxr
 
-        audio = np.ascontiguousarray(soxr.resample(audio.T, SAMPLE_RATE * speed, SAMPLE_RATE).T, dtype=np.float32)
+        audio = np.ascontiguousarray(
+            soxr.resample(audio.T, SAMPLE_RATE * speed, SAMPLE_RATE).T, dtype=np.float32
+        )
     aligned = align(audio, length_samples)
     return aligned / max(float(np.abs(aligned).max()), 1e-9)
 
@@ -272,5 +280,7 @@ def _require(usable: int, skipped: list[tuple[str, str]]) -> None:
     what = f"only {usable} usable sounds; training needs at least {FEWEST_SOUNDS}"
     if skipped:
         reasons = Counter(reason for _, reason in skipped).most_common(4)
-        what += f". {len(skipped)} were skipped: " + "; ".join(f"{count} × {reason}" for reason, count in reasons)
+        what += f". {len(skipped)} were skipped: " + "; ".join(
+            f"{count} × {reason}" for reason, count in reasons
+        )
     raise InputError(what, hint="add files to the folder, or a `synth` source to pack.yaml")

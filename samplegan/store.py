@@ -109,7 +109,11 @@ def save_model(path: Path, generator: Generator, card: dict[str, Any]) -> None:
 
 def read_card(path: Path) -> dict[str, Any]:
     """The card inside a model file. Raises InputError if this is not a model of ours."""
-    return _read_card(path, path.stat().st_mtime_ns) if path.is_file() else _refuse(path, "there is no such file")
+    return (
+        _read_card(path, path.stat().st_mtime_ns)
+        if path.is_file()
+        else _refuse(path, "there is no such file")
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -125,10 +129,14 @@ def _read_card(path: Path, _modified_ns: int) -> dict[str, Any]:
         raise
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
         raise InputError(
-            "this is not a samplegan model, or it is damaged", file=path, hint="train it again, or copy it again"
+            "this is not a samplegan model, or it is damaged",
+            file=path,
+            hint="train it again, or copy it again",
         ) from error
     if card.get("format_version") != FORMAT_VERSION:
-        _refuse(path, f"its format is version {card.get('format_version')}, this program reads {FORMAT_VERSION}")
+        _refuse(
+            path, f"its format is version {card.get('format_version')}, this program reads {FORMAT_VERSION}"
+        )
     return card
 
 
@@ -203,3 +211,25 @@ def load_model(name_or_path: str) -> Model:
         card=card,
         generator=generator,
     )
+
+
+def model_card(card: dict[str, Any]) -> str:
+    """The card as a page of Markdown."""
+    data, metrics, training = card["data"], card["metrics"], card["training"]
+    licences = ", ".join(f"{count} {licence}" for licence, count in data["licences"].items())
+    return f"""# {card["name"]}
+
+A `{training["architecture"]}` model of the category `{card["category"]}`, made with samplegan {card["version"]}.
+
+| | |
+|---|---|
+| training sounds | {data["training_sounds"]} of {data["kits"]} kits ({data["held_out_sounds"]} more held out) |
+| licences | {licences} |
+| data fingerprint | `{data["fingerprint"]}` |
+| playback speeds learned | {", ".join(str(speed) for speed in card["speeds"])} |
+| steps | {card["steps"]} of {training["batch"]} sounds, seed {training["seed"]} |
+| time | {card["seconds"] / 60:.0f} minutes |
+| held-out MMD of coarse images | {metrics["held_out_mmd"]} (training sounds: {metrics["held_out_mmd_of_training"]}) |
+
+All settings are in the file itself: `samplegan models --json`.
+"""

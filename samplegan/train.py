@@ -11,36 +11,27 @@ import dataclasses
 import json
 import math
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
 from samplegan import __version__, config, store
 from samplegan.audio import find_audio_files
 from samplegan.categories import CATEGORIES, category_named
 from samplegan.checkpoint import load_checkpoint, save_checkpoint
-from samplegan.config import Pack, Training
+from samplegan.config import Pack
 from samplegan.dataset import Dataset, prepare
 from samplegan.errors import ConfigError, InputError, MachineError, SampleganError, Stopped
 from samplegan.files import write_atomic, write_json
-from samplegan.gan import Networks, build_networks, check_architecture
-from samplegan.gan.losses import (
-    Shape,
-    batch_distance,
-    discriminator_loss,
-    feature_matching,
-    generator_loss,
-)
+from samplegan.gan import check_architecture
+from samplegan.gan.players import Players
 from samplegan.representation import Representation, representation_for
+from samplegan.signals import StopSignal
 from samplegan.wall import wall_png
 
 LOG_EVERY_STEPS = 25
@@ -69,7 +60,9 @@ class TrainResult:
             f"  next      samplegan render {self.name} --count 50 --out MyPack/",
         ]
         if self.skipped:
-            lines.insert(1, f"  skipped   {len(self.skipped)} files (listed in {self.run_folder / 'skipped.json'})")
+            lines.insert(
+                1, f"  skipped   {len(self.skipped)} files (listed in {self.run_folder / 'skipped.json'})"
+            )
         return "\n".join(lines)
 
 
@@ -162,7 +155,14 @@ def guess_category(words: str) -> str | None:
             return next(c.name for c in CATEGORIES.values() if key in (c.name, c.plural))
     if "hat" in text or "hh" in text.split("_"):
         return "hat_open" if "open" in text else "hat_closed"
-    spoken = {"bd": "kick", "bassdrum": "kick", "sd": "snare", "crash": "cymbal", "ride": "cymbal", "rim": "perc"}
+    spoken = {
+        "bd": "kick",
+        "bassdrum": "kick",
+        "sd": "snare",
+        "crash": "cymbal",
+        "ride": "cymbal",
+        "rim": "perc",
+    }
     return next((category for word, category in spoken.items() if word in text.split("_")), None)
 
 
@@ -175,31 +175,6 @@ def pick_device(device: str) -> torch.device:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise MachineError("there is no CUDA device here", hint="leave --device out to train on the CPU")
     return torch.device(device)
-
-
-class StopSignal:
-    """Ctrl-C and SIGTERM ask once, politely: the step in flight is finished and saved. A second one kills."""
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Catch signals inside this block (where Python allows it: in the main thread)."""
-        try:
-            before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _hear(self, number: int, _frame: object) -> None:
-        self.number = number
-        signal.signal(number, signal.SIG_DFL)
 
 
 class _Run:
@@ -235,7 +210,11 @@ class _Run:
                 file=self.folder if self.checkpoint.exists() else self.model_path,
                 hint="continue it with --resume, replace it with --overwrite, or choose another --name",
             )
-        for old in (self.checkpoint, self.folder / "log.jsonl", *(self.folder / "previews").glob("step-*.png")):
+        for old in (
+            self.checkpoint,
+            self.folder / "log.jsonl",
+            *(self.folder / "previews").glob("step-*.png"),
+        ):
             old.unlink(missing_ok=True)
         write_json(run_file, document)
 
@@ -257,7 +236,7 @@ class _Run:
                 data = prepare(pack, self.base, representation, self.folder / "data", read)
             if data.skipped:
                 write_json(self.folder / "skipped.json", [list(entry) for entry in data.skipped])
-            players = _Players(training, representation, data, self.device)
+            players = Players(training, representation, data, self.device)
             step, seconds, last = 0, 0.0, {}
             if self.checkpoint.exists():
                 progress = load_checkpoint(self.checkpoint, players.modules(), players.optimisers())
@@ -295,7 +274,10 @@ class _Run:
                                 file=self.checkpoint,
                                 hint="the last checkpoint is kept; try lower rates in pack.yaml",
                             )
-                        log({"step": step, "images": step * players.batch, "seconds": round(seconds, 1)} | last)
+                        log(
+                            {"step": step, "images": step * players.batch, "seconds": round(seconds, 1)}
+                            | last
+                        )
                     if step % validate_every == 0:
                         began = time.monotonic()
                         log({"step": step, "seconds": round(seconds, 1)} | self._validate(players, step))
@@ -316,14 +298,14 @@ class _Run:
             )
         return TrainResult(self.name, self.model_path, self.folder, step, seconds, data.skipped, last)
 
-    def _validate(self, players: _Players, step: int) -> dict[str, float]:
+    def _validate(self, players: Players, step: int) -> dict[str, float]:
         real, generated, scores = players.validate()
-        picture = wall_png(real, generated)
+        picture = wall_png(real[:PREVIEW_SOUNDS], generated[:PREVIEW_SOUNDS])
         write_atomic(self.folder / "previews" / f"step-{step:07}.png", picture)
         return scores
 
     def _export(
-        self, players: _Players, step: int, seconds: float, representation: Representation, data: Dataset
+        self, players: Players, step: int, seconds: float, representation: Representation, data: Dataset
     ) -> None:
         _, _, scores = players.validate()
         card = {
@@ -340,7 +322,7 @@ class _Run:
             "metrics": scores,
         }
         store.save_model(self.model_path, players.calibrated(), card)
-        write_atomic(self.model_path.with_suffix(".md"), model_card(card).encode())
+        write_atomic(self.model_path.with_suffix(".md"), store.model_card(card).encode())
 
     @contextlib.contextmanager
     def _log(self, step: int) -> Iterator[Any]:
@@ -378,177 +360,6 @@ class _Run:
                     print(f"{what}: {10 * tenth} % {note}".rstrip(), file=sys.stderr)
 
             yield tell
-
-
-class _Players:
-    """The two networks, the averaged generator, their optimisers, and the data they see."""
-
-    def __init__(self, training: Training, representation: Representation, data: Dataset, device: torch.device):
-        torch.manual_seed(training.seed)
-        networks: Networks = build_networks(training, representation.bands, representation.frames)
-        # Channels last is some 15 % faster for these convolutions on a CPU.
-        self.generator = networks.generator.to(device, memory_format=torch.channels_last)
-        self.discriminator = networks.discriminator.to(device, memory_format=torch.channels_last)
-        self.averaged = deepcopy(self.generator).requires_grad_(False)
-        betas = (training.beta_1, training.beta_2)
-        self.generator_optimiser = torch.optim.Adam(
-            self.generator.parameters(), training.generator_rate, betas
-        )
-        self.discriminator_optimiser = torch.optim.Adam(
-            self.discriminator.parameters(), training.discriminator_rate, betas
-        )
-        self.shape = Shape(
-            representation.decibels_per_unit, torch.from_numpy(representation.bins_per_band)
-        ).to(device)
-        self.training = training
-        self.data = data
-        self.device = device
-        self.batch = min(training.batch, len(data.training))
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "averaged": self.averaged,
-        }
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return {
-            "generator-adam": self.generator_optimiser,
-            "discriminator-adam": self.discriminator_optimiser,
-        }
-
-    def step(self, step: int, *, measure: bool) -> dict[str, Tensor]:
-        """One update of both networks; the losses if `measure`."""
-        settings = self.training
-        torch.manual_seed((settings.seed << 32) + step)
-        real = self._real_batch(step)
-        latents = torch.randn(self.batch, settings.latent_dim).to(self.device)
-        fake = self.generator(latents)
-
-        real_logits, _ = self.discriminator(real)
-        fake_logits, _ = self.discriminator(fake.detach())
-        judged = discriminator_loss(real_logits, fake_logits, settings.label_smoothing)
-        self.discriminator_optimiser.zero_grad(set_to_none=True)
-        judged.backward()
-        self.discriminator_optimiser.step()
-
-        self.discriminator.requires_grad_(False)
-        logits, fake_features = self.discriminator(fake)
-        with torch.no_grad():
-            _, real_features = self.discriminator(real)
-        terms = {"generator": generator_loss(logits)}
-        weighted = terms["generator"]
-        extra = {
-            "feature_matching": lambda: feature_matching(real_features, fake_features),
-            "centroid": lambda: batch_distance(self.shape.centroid, real, fake),
-            "decay": lambda: batch_distance(self.shape.decay, real, fake),
-            "periodicity": lambda: batch_distance(self.shape.periodicity, real, fake),
-            "rolloff": lambda: batch_distance(self.shape.rolloff, real, fake),
-        }
-        for key, term in extra.items():
-            if (weight := getattr(settings, key)) > 0:
-                terms[key] = term()
-                weighted = weighted + weight * terms[key]
-        self.generator_optimiser.zero_grad(set_to_none=True)
-        weighted.backward()
-        self.generator_optimiser.step()
-        self.discriminator.requires_grad_(True)
-        self._average(step)
-        if not measure:
-            return {}
-        return {
-            "discriminator": judged.detach(),
-            **{key: term.detach() for key, term in terms.items()},
-            "real_logit": real_logits.detach().mean(),
-            "fake_logit": fake_logits.detach().mean(),
-        }
-
-    def calibrated(self) -> nn.Module:
-        """The averaged generator with running statistics of its own: averaged weights see other statistics than
-        the weights that were averaged."""
-        generator = deepcopy(self.averaged)
-        for module in generator.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.reset_running_stats()
-                module.momentum = None  # a plain average over all batches
-        generator.train()
-        source = torch.Generator().manual_seed(self.training.seed)
-        with torch.no_grad():
-            for _ in range(16):
-                generator(torch.randn(64, self.training.latent_dim, generator=source).to(self.device))
-        return generator.eval()
-
-    def validate(self) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        """Held-out images, generated images, and how far apart they are, beside how far training images are."""
-        held_out = self._images(self.data.validation[:256])
-        known = self._images(self.data.training[:: max(len(self.data.training) // 256, 1)][:256])
-        source = torch.Generator().manual_seed(self.training.seed + 1)
-        latents = torch.randn(256, self.training.latent_dim, generator=source).to(self.device)
-        generator = self.calibrated()
-        with torch.no_grad():
-            generated = torch.cat([generator(part) for part in latents.split(32)]).cpu()
-        scores = {
-            "held_out_mmd": round(_mmd(held_out, generated), 5),
-            "held_out_mmd_of_training": round(_mmd(held_out, known), 5),
-        }
-        return held_out[:PREVIEW_SOUNDS].numpy(), generated[:PREVIEW_SOUNDS].numpy(), scores
-
-    def _images(self, indices: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.data.batch(indices, np.zeros(len(indices), dtype=np.int64)))
-
-    def _real_batch(self, step: int) -> Tensor:
-        """Every sound once an epoch, in an order that (seed, epoch) decides; a random speed each time."""
-        per_epoch = max(len(self.data.training) // self.batch, 1)
-        epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng([self.training.seed, epoch]).permutation(self.data.training)
-        indices = order[place * self.batch : (place + 1) * self.batch]
-        variations = np.random.default_rng([self.training.seed, epoch, place]).integers(
-            self.data.images.shape[1], size=len(indices)
-        )
-        return torch.from_numpy(self.data.batch(indices, variations)).to(
-            self.device, memory_format=torch.channels_last
-        )
-
-    def _average(self, step: int) -> None:
-        # A ramp: early on, half of the steps so far; else the first random weights would weigh in for long.
-        keep = 1.0 - 1.0 / min(self.training.ema_steps, step / 2 + 1)
-        with torch.no_grad():
-            for averaged, current in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
-                averaged.lerp_(current, 1.0 - keep)
-
-
-def _mmd(first: Tensor, second: Tensor) -> float:
-    """Unbiased squared maximum mean discrepancy of coarse images, Gaussian kernel, median bandwidth of `first`
-    (Gretton et al., 'A Kernel Two-Sample Test', 2012). About 0 when both come from the same place."""
-    x, y = (nn.functional.adaptive_avg_pool2d(images, (32, 16)).flatten(1).double() for images in (first, second))
-    scale = torch.pdist(x).median().square()
-    xx, yy, xy = (torch.exp(-torch.cdist(a, b).square() / scale) for a, b in ((x, x), (y, y), (x, y)))
-    m, n = len(x), len(y)
-    within_x, within_y = (xx.sum() - m) / (m * (m - 1)), (yy.sum() - n) / (n * (n - 1))
-    return float(within_x + within_y - 2 * xy.mean())
-
-
-def model_card(card: dict[str, Any]) -> str:
-    """The card as a page of Markdown."""
-    data, metrics, training = card["data"], card["metrics"], card["training"]
-    licences = ", ".join(f"{count} {licence}" for licence, count in data["licences"].items())
-    return f"""# {card["name"]}
-
-A `{training["architecture"]}` model of the category `{card["category"]}`, made with samplegan {card["version"]}.
-
-| | |
-|---|---|
-| training sounds | {data["training_sounds"]} of {data["kits"]} kits ({data["held_out_sounds"]} more held out) |
-| licences | {licences} |
-| data fingerprint | `{data["fingerprint"]}` |
-| playback speeds learned | {", ".join(str(speed) for speed in card["speeds"])} |
-| steps | {card["steps"]} of {training["batch"]} sounds, seed {training["seed"]} |
-| time | {card["seconds"] / 60:.0f} minutes |
-| held-out MMD of coarse images | {metrics["held_out_mmd"]} (training sounds: {metrics["held_out_mmd_of_training"]}) |
-
-All settings are in the file itself: `samplegan models --json`.
-"""
 
 
 def _share(step: int, last_step: int | None, seconds: float, last_seconds: float | None) -> tuple[int, int]:

@@ -24,7 +24,7 @@ def wall_png(real: F32, generated: F32) -> bytes:
     gutter = np.full((height, 6 * _GAP), np.nan, dtype=np.float32)
     picture = np.concatenate([_padded(left, height), gutter, _padded(right, height)], axis=1)
     buffer = io.BytesIO()
-    image.imsave(buffer, _coloured(picture), format="png", metadata={"Software": None})
+    image.imsave(buffer, _coloured(picture), format="png")
     return buffer.getvalue()
 
 

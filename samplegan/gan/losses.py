@@ -20,7 +20,10 @@ _LAGS = 12  # frames over which the envelope's ripple is compared
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, label_smoothing: float) -> Tensor:
     """Binary cross-entropy, real sounds labelled 1 - label_smoothing (Salimans et al., 2016), generated ones 0."""
     smooth = torch.full_like(real_logits, 1.0 - label_smoothing)
-    return functional.binary_cross_entropy_with_logits(real_logits, smooth) + functional.softplus(fake_logits).mean()
+    return (
+        functional.binary_cross_entropy_with_logits(real_logits, smooth)
+        + functional.softplus(fake_logits).mean()
+    )
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:

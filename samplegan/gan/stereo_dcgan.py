@@ -17,7 +17,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from samplegan.gan.layers import PhaseShuffle, SelfAttention, batch_deviation, coordinates
 
-
 _DOUBLINGS = 4  # from the smallest map to the image
 
 

@@ -72,7 +72,11 @@ def test_bad_files_are_skipped_counted_and_left_alone(tmp_path):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     data = prepare(pack_of(Source(folder=str(folder))), tmp_path, REPRESENTATION, tmp_path / "cache")
     assert len(data.images) == 25
-    assert sorted(file.rsplit("/", 1)[-1] for file, _ in data.skipped) == ["empty.wav", "text.wav", "twin.wav"]
+    assert sorted(file.rsplit("/", 1)[-1] for file, _ in data.skipped) == [
+        "empty.wav",
+        "text.wav",
+        "twin.wav",
+    ]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

@@ -72,7 +72,7 @@ def test_an_unknown_name_names_the_nearest(tmp_path):
         lambda data: b"\xff" * 8 + data[8:],
         lambda data: b"not a model at all, only text",
         lambda data: data.replace(b'"category', b'"kategory'),
-        lambda data: data.replace(b"format_version\\\": 1", b"format_version\\\": 9"),
+        lambda data: data.replace(b'format_version\\": 1', b'format_version\\": 9'),
         lambda data: data.replace(b'generator_width\\": 4', b'generator_width\\": 5'),
     ],
 )

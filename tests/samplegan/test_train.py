@@ -77,15 +77,15 @@ def test_the_seed_decides_everything(pack):
     assert not all(torch.equal(one[key], other[key]) for key in one)
 
 
-def run_in_background(pack, home, *more):
+def run_in_background(pack, home):
     code = (
         "import sys; from pathlib import Path; from samplegan.train import train\n"
         "from samplegan.errors import Stopped\n"
-        "try: train(Path(sys.argv[1]), name='job', steps=100000, quiet=True, threads=1, resume='--resume' in sys.argv)\n"
+        "try: train(Path(sys.argv[1]), name='job', steps=10**6, quiet=True, threads=1)\n"
         "except Stopped as stopped: print(stopped); sys.exit(stopped.exit_code)\n"
     )
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(pack), *more],
+        [sys.executable, "-c", code, str(pack)],
         env=os.environ | {"SAMPLEGAN_HOME": str(home)},
         stdout=subprocess.PIPE,
         text=True,
@@ -184,7 +184,13 @@ def test_an_absent_gpu_is_said(monkeypatch):
 
 @pytest.mark.parametrize(
     ("words", "category"),
-    [("hats_closed", "hat_closed"), ("Open Hats", "hat_open"), ("my-kicks", "kick"), ("808 BD", "kick"), ("x", None)],
+    [
+        ("hats_closed", "hat_closed"),
+        ("Open Hats", "hat_open"),
+        ("my-kicks", "kick"),
+        ("808 BD", "kick"),
+        ("x", None),
+    ],
 )
 def test_categories_are_guessed_from_names(words, category):
     assert guess_category(words) == category
