@@ -336,7 +336,8 @@ def inspect(
     if inspection.skipped:
         reasons = Counter(each.reason for each in inspection.skipped)
         told = "; ".join(f"{number} × {reason}" for reason, number in reasons.most_common(5))
-        raise PartialError(f"{len(inspection.skipped)} files could not be read: {told}")
+        files = "1 file" if len(inspection.skipped) == 1 else f"{len(inspection.skipped)} files"
+        raise PartialError(f"{files} could not be read: {told}")
 
 
 # --- synth

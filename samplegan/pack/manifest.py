@@ -100,9 +100,10 @@ class FileRecord:
 
 
 def _is_plain_name(name: object) -> bool:
-    """Whether `name` is a file right inside the pack's folder: nothing else may ever be removed or replaced.
-    """
-    return isinstance(name, str) and name == Path(name).name and not name.startswith(".") and "\\" not in name
+    """Whether `name` is a file right inside the pack's folder: nothing else may ever be removed or replaced."""
+    if not isinstance(name, str) or not name.isprintable() or not name:
+        return False
+    return name == Path(name).name and not name.startswith(".") and "\\" not in name
 
 
 @dataclass(frozen=True)
