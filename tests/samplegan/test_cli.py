@@ -241,9 +241,11 @@ def test_render_by_name_and_by_path_are_the_same(tiny, tiny_model, tmp_path, cap
     assert run(["render", str(tiny_model), "-o", str(tmp_path / "b"), "-n", "4", "-j", "3", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["written"] == 4
-    assert sorted([*document["files"], "MANIFEST.json"]) == sorted(os.listdir(tmp_path / "b"))
-    for name in os.listdir(tmp_path / "a"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert sorted([*document["files"], "MANIFEST.json"]) == sorted(
+        each.name for each in (tmp_path / "b").iterdir()
+    )
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
 def test_render_options_reach_the_files(tiny, tmp_path, capsys):
