@@ -88,6 +88,7 @@ class Training:
     validation_share: float = 0.2  # of the kits, held out
     validate_epochs: int = 4  # between validations and preview pictures
     checkpoint_seconds: float = 30.0  # between checkpoints: what a power cut can cost
+    precision: str = "auto"  # of the convolutions: 'float32', 'bfloat16', or what is fast on the machine
     seed: int = 0
 
 
@@ -187,6 +188,10 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
             for key in amounts
         ),
         (training.phase_shuffle_frames >= 0, "training.phase_shuffle_frames must be at least 0"),
+        (
+            training.precision in ("auto", "float32", "bfloat16"),
+            "training.precision must be 'auto', 'float32' or 'bfloat16'",
+        ),
         (training.latent_dim >= 1, "training.latent_dim must be at least 1"),
         (training.generator_width >= 1, "training.generator_width must be at least 1"),
         (training.discriminator_width >= 1, "training.discriminator_width must be at least 1"),

@@ -33,7 +33,9 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
 
 def feature_matching(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
     """L1 between the batch means of the discriminator's features (Salimans et al., 2016), mean over its stages."""
-    distances = [(f.mean(dim=0) - r.mean(dim=0)).abs().mean() for r, f in zip(real, fake, strict=True)]
+    distances = [
+        (f.float().mean(dim=0) - r.float().mean(dim=0)).abs().mean() for r, f in zip(real, fake, strict=True)
+    ]
     return torch.stack(distances).mean()
 
 

@@ -54,6 +54,9 @@ class Players:
         self.data = data
         self.device = device
         self.batch = min(training.batch, len(data.training))
+        self.low_precision = training.precision == "bfloat16" or (
+            training.precision == "auto" and _is_bfloat16_fast(device)
+        )
 
     def modules(self) -> dict[str, nn.Module]:
         return {
@@ -74,20 +77,22 @@ class Players:
         torch.manual_seed((settings.seed << 32) + step)
         real = self._real_batch(step)
         latents = torch.randn(self.batch, settings.latent_dim).to(self.device)
-        fake = self.generator(latents)
-
-        real_logits, _ = self.discriminator(real)
-        fake_logits, _ = self.discriminator(fake.detach())
-        judged = discriminator_loss(real_logits, fake_logits, settings.label_smoothing)
+        with self._precision():
+            fake = self.generator(latents).float()
+            real_logits, real_features = self.discriminator(real)
+            fake_logits, _ = self.discriminator(fake.detach())
+        judged = discriminator_loss(real_logits.float(), fake_logits.float(), settings.label_smoothing)
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         judged.backward()
         self.discriminator_optimiser.step()
 
         self.discriminator.requires_grad_(False)
-        logits, fake_features = self.discriminator(fake)
-        with torch.no_grad():
-            _, real_features = self.discriminator(real)
-        terms = {"generator": generator_loss(logits)}
+        with self._precision():
+            logits, fake_features = self.discriminator(fake)
+        real_features = [
+            features.detach() for features in real_features
+        ]  # of a step ago: no third pass for them
+        terms = {"generator": generator_loss(logits.float())}
         weighted = terms["generator"]
         extra = {
             "feature_matching": lambda: feature_matching(real_features, fake_features),
@@ -113,6 +118,9 @@ class Players:
             "real_logit": real_logits.detach().mean(),
             "fake_logit": fake_logits.detach().mean(),
         }
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision)
 
     def calibrated(self) -> Generator:
         """The averaged generator with running statistics of its own: averaged weights see other statistics than
@@ -171,6 +179,16 @@ class Players:
                 self.averaged.parameters(), self.generator.parameters(), strict=True
             ):
                 averaged.lerp_(current, 1.0 - keep)
+
+
+def _is_bfloat16_fast(device: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 itself: then a step takes two thirds of the time."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    checks = (
+        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+    return any(check is not None and check() for check in checks)
 
 
 def _mmd(first: Tensor, second: Tensor) -> float:

@@ -1,8 +1,9 @@
 """`stereo-dcgan`: the StereoSampleGAN draft's deep convolutional GAN over two-channel log-magnitude images.
 
-Generator: a 100-dimensional latent, a projection to a small map, convolutions and upsampling up to the image, tanh. Discriminator: strided convolutions with spectral normalisation, self-attention on the map where a cell still
-means something (a few milliseconds by a few semitones), one logit. Two things are ours: the latent also scales and
-shifts every stage (else few of its dimensions survive the projection), and left and right are made of what they
+Generator: a 100-dimensional latent, a projection to a small map, convolutions and upsampling up to the image, tanh.
+Discriminator: strided convolutions with spectral normalisation, self-attention on the map where a cell still means
+something (a few milliseconds by a few semitones), one logit. Two things are ours: the latent also scales and shifts
+every stage (else few of its dimensions survive the projection), and left and right are made of what they
 share and what sets them apart, so that a mono drum is as easy to draw as a stereo one.
 """
 
