@@ -123,7 +123,6 @@ def load_pack(path: Path) -> Pack:
     category_named(pack.category)
     if not pack.sources:
         pack = dataclasses.replace(pack, sources=(Source(synth=pack.category),))
-    pack = completed(pack)
     for source in pack.sources:
         if (source.synth is None) == (source.folder is None):
             raise ConfigError(

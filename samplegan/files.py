@@ -8,9 +8,14 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from samplegan.errors import MachineError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _REFUSALS = {
     errno.ENOSPC: ("the disk is full", "free some space, then run the same command with --resume"),
@@ -63,6 +68,25 @@ def remove_stale_temporaries(folder: Path) -> None:
         pid = stale.name.rpartition("-")[2]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             stale.unlink(missing_ok=True)
+
+
+def claim(file: IO[Any], folder: Path, deed: str) -> None:
+    """Lock an open file in `folder` until it is closed, so that no second process does the same `deed` there.
+
+    Raises MachineError if another process holds it. Where there are no locks, nothing is locked.
+    """
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise MachineError(
+            f"another samplegan is {deed} here",
+            file=folder,
+            hint="wait for it to finish, or choose another folder or name",
+        ) from error
+    except OSError:  # a file system without locks
+        return
 
 
 def sha256_of(path: Path) -> str:

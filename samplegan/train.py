@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import math
 import os
 import sys
 import time
@@ -27,9 +26,10 @@ from samplegan.checkpoint import load_checkpoint, save_checkpoint
 from samplegan.config import Pack
 from samplegan.dataset import Dataset, prepare
 from samplegan.errors import ConfigError, InputError, MachineError, SampleganError, Stopped
-from samplegan.files import write_atomic, write_json
+from samplegan.files import claim, machine_error, remove_stale_temporaries, write_atomic, write_json
 from samplegan.gan import check_architecture
 from samplegan.gan.players import Players
+from samplegan.progress import Progress
 from samplegan.representation import Representation, representation_for
 from samplegan.signals import StopSignal
 from samplegan.wall import wall_png
@@ -110,12 +110,13 @@ def train(
     chosen_device = pick_device(device)
     torch.set_num_threads(threads or os.cpu_count() or 1)
     run = _Run(model_name, pack, base, chosen_device, quiet=quiet)
-    run.open(resume=resume, overwrite=overwrite)
     only_minutes = minutes is not None and steps is None
-    return run.train(
-        last_step=None if only_minutes else pack.training.steps,
-        last_seconds=None if minutes is None else minutes * 60,
-    )
+    with run.claimed():
+        run.open(resume=resume, overwrite=overwrite)
+        return run.train(
+            last_step=None if only_minutes else pack.training.steps,
+            last_seconds=None if minutes is None else minutes * 60,
+        )
 
 
 def resolve_pack(source: Path, *, name: str | None, category: str | None) -> tuple[Pack, Path]:
@@ -190,6 +191,19 @@ class _Run:
         self.checkpoint = self.folder / "checkpoint.safetensors"
         self.model_path = store.models_folder() / f"{name}.safetensors"
 
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """No second process trains this run meanwhile."""
+        lock = self.folder / "lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = lock.open("a")
+        except OSError as error:
+            raise machine_error(error, lock) from error
+        with file:
+            claim(file, self.folder, "training")
+            yield
+
     def open(self, *, resume: bool, overwrite: bool) -> None:
         """Make the run's folder, or check that it can be resumed."""
         # How long to train may change between two sittings; everything else makes another model.
@@ -197,6 +211,8 @@ class _Run:
         document["training"].pop("steps")
         document["base"] = str(self.base.resolve())
         run_file = self.folder / "run.json"
+        for folder in (self.folder, self.folder / "data", self.folder / "previews"):
+            remove_stale_temporaries(folder)
         if resume:
             if not run_file.is_file():
                 raise ConfigError(
@@ -226,12 +242,12 @@ class _Run:
         representation = representation_for(pack.image, pack.length_seconds)
         stop = StopSignal()
         with stop.listening():
-            with self._bar("reading sounds") as advance:
+            with Progress("reading", unit="sounds", quiet=self.quiet) as progress:
 
                 def read(done: int, count: int) -> None:
                     if stop.number is not None:
                         raise Stopped("stopped before training began", signal_number=stop.number)
-                    advance(done, count, "")
+                    progress.show(done, count)
 
                 data = prepare(pack, self.base, representation, self.folder / "data", read)
             if data.skipped:
@@ -239,26 +255,36 @@ class _Run:
             players = Players(training, representation, data, self.device)
             step, seconds, last = 0, 0.0, {}
             if self.checkpoint.exists():
-                progress = load_checkpoint(self.checkpoint, players.modules(), players.optimisers())
-                if progress["fingerprint"] != data.fingerprint:
+                saved = load_checkpoint(self.checkpoint, players.modules(), players.optimisers())
+                if saved["fingerprint"] != data.fingerprint:
                     raise InputError(
                         "the sounds have changed since this run began",
                         file=self.base,
                         hint="restore them, or start again with --overwrite",
                     )
-                step, seconds, last = progress["step"], progress["seconds"], progress["last"]
+                step, seconds, last = saved["step"], saved["seconds"], saved["last"]
             epoch_steps = max(len(data.training) // players.batch, 1)
             validate_every = epoch_steps * training.validate_epochs
 
             def save() -> None:
-                progress = {"step": step, "seconds": seconds, "last": last, "fingerprint": data.fingerprint}
-                save_checkpoint(self.checkpoint, players.modules(), players.optimisers(), progress)
+                if not players.are_finite():
+                    raise SampleganError(
+                        f"training diverged before step {step}: a weight is no longer a number",
+                        file=self.checkpoint,
+                        hint="the last good checkpoint is kept; try lower rates in pack.yaml",
+                    )
+                state = {"step": step, "seconds": seconds, "last": last, "fingerprint": data.fingerprint}
+                save_checkpoint(self.checkpoint, players.modules(), players.optimisers(), state)
 
             def finished() -> bool:
                 too_late = last_seconds is not None and seconds >= last_seconds
                 return stop.number is not None or too_late or (last_step is not None and step >= last_step)
 
-            with self._bar("training") as advance, self._log(step) as log:
+            unit = "seconds" if last_step is None else "steps"
+            with (
+                Progress("training", unit=unit, quiet=self.quiet) as progress,
+                self._log(step) as log,
+            ):
                 saved_at = time.monotonic()
                 while not finished():
                     began = time.monotonic()
@@ -268,12 +294,6 @@ class _Run:
                     seconds += time.monotonic() - began
                     if logging:
                         last = {key: round(float(value), 5) for key, value in losses.items()}
-                        if not all(math.isfinite(value) for value in last.values()):
-                            raise SampleganError(
-                                f"training diverged at step {step}: a loss is no longer a number",
-                                file=self.checkpoint,
-                                hint="the last checkpoint is kept; try lower rates in pack.yaml",
-                            )
                         log(
                             {"step": step, "images": step * players.batch, "seconds": round(seconds, 1)}
                             | last
@@ -286,10 +306,13 @@ class _Run:
                         save()
                         saved_at = time.monotonic()
                     shown = " ".join(f"{key} {value:.2f}" for key, value in list(last.items())[:2])
-                    advance(*_share(step, last_step, seconds, last_seconds), shown)
+                    if last_step is not None:
+                        progress.show(step, last_step, shown)
+                    else:
+                        progress.show(int(seconds), int(last_seconds or 0), f"step {step} {shown}")
                 save()
-            self._validate(players, step)
-            self._export(players, step, seconds, representation, data)
+            scores = self._validate(players, step)
+            self._export(players, step, seconds, representation, data, scores)
         if stop.number is not None:
             raise Stopped(
                 f"stopped at step {step}; everything is saved and `samplegan render {self.name}` works",
@@ -305,9 +328,14 @@ class _Run:
         return scores
 
     def _export(
-        self, players: Players, step: int, seconds: float, representation: Representation, data: Dataset
+        self,
+        players: Players,
+        step: int,
+        seconds: float,
+        representation: Representation,
+        data: Dataset,
+        scores: dict[str, float],
     ) -> None:
-        _, _, scores = players.validate()
         card = {
             "name": self.name,
             "category": self.pack.category,
@@ -333,41 +361,6 @@ class _Run:
         write_atomic(path, "".join(f"{line}\n" for line in kept).encode())
         with path.open("a", encoding="utf-8") as file:
             yield lambda entry: _append_line(file, entry)
-
-    @contextlib.contextmanager
-    def _bar(self, what: str) -> Iterator[Any]:
-        """A function (done, total, note) that shows progress: a bar on a terminal, else a line every tenth."""
-        if self.quiet:
-            yield lambda done, total, note: None
-        elif sys.stderr.isatty():
-            from tqdm import tqdm
-
-            with tqdm(desc=what, total=0, file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
-
-                def show(done: int, total: int, note: str) -> None:
-                    bar.total, bar.n = total, done
-                    bar.set_postfix_str(note, refresh=False)
-                    bar.update(0)
-
-                yield show
-        else:
-            told = -1
-
-            def tell(done: int, total: int, note: str) -> None:
-                nonlocal told
-                if (tenth := 10 * done // max(total, 1)) > told:
-                    told = tenth
-                    print(f"{what}: {10 * tenth} % {note}".rstrip(), file=sys.stderr)
-
-            yield tell
-
-
-def _share(step: int, last_step: int | None, seconds: float, last_seconds: float | None) -> tuple[int, int]:
-    """Done and total, by whichever limit is nearer."""
-    by_time = seconds / last_seconds if last_seconds else 0.0
-    if last_step is None or by_time > step / last_step:
-        return int(seconds), max(int(last_seconds or 1), 1)
-    return step, last_step
 
 
 def _require_same(before: dict[str, Any], now: dict[str, Any], name: str) -> None:

@@ -119,6 +119,11 @@ class Players:
             "fake_logit": fake_logits.detach().mean(),
         }
 
+    def are_finite(self) -> bool:
+        """Whether every weight of both networks is still a number."""
+        weights = (*self.generator.parameters(), *self.discriminator.parameters())
+        return all(bool(torch.isfinite(weight).all()) for weight in weights)
+
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision)
 

@@ -19,12 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from samplegan.errors import ConfigError, InputError, MachineError
-from samplegan.files import machine_error, sha256_of, write_json
-
-try:
-    import fcntl
-except ImportError:  # Windows: two renders into one folder are not noticed there
-    fcntl = None  # type: ignore[assignment]
+from samplegan.files import claim, machine_error, sha256_of, write_json
 
 SCHEMA = 1
 MANIFEST_NAME = "MANIFEST.json"
@@ -214,7 +209,11 @@ class Journal:
             self._file: BinaryIO = self._path.open("ab", buffering=0)
         except OSError as error:
             raise machine_error(error, self._path) from error
-        self._lock_file()
+        try:
+            claim(self._file, folder, "rendering")
+        except MachineError:
+            self._file.close()
+            raise
         earlier, valid_bytes = _read_journal(self._path)
         if earlier is not None and earlier.header == header:
             self._truncate(valid_bytes)  # what a killed render tore off
@@ -239,21 +238,6 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
-
-    def _lock_file(self) -> None:
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            raise MachineError(
-                "another samplegan is rendering into this folder",
-                file=self.folder,
-                hint="wait for it to finish, or choose another folder",
-            ) from error
-        except OSError:  # a file system without locks
-            return
 
     def _truncate(self, size: int) -> None:
         os.ftruncate(self._file.fileno(), size)

@@ -66,7 +66,7 @@ def test_spectral_normalisation_bounds_every_layer():
     for name, module in discriminator.named_modules():
         if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
             largest = torch.linalg.svdvals(module.weight.flatten(1))[0]
-            assert float(largest) == pytest.approx(1.0, abs=0.05), name
+            assert largest.item() == pytest.approx(1.0, abs=0.05), name
 
 
 def test_attention_starts_as_nothing_and_then_looks_everywhere():

@@ -14,7 +14,8 @@ import safetensors.torch
 import torch
 
 from samplegan import store
-from samplegan.errors import ConfigError, InputError, MachineError
+from samplegan.errors import ConfigError, InputError, MachineError, SampleganError
+from samplegan.gan import players
 from samplegan.train import guess_category, pick_device, train
 
 PACK = """
@@ -99,6 +100,15 @@ def wait_for(path: Path, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+def test_two_processes_do_not_train_one_run(pack, tmp_path):
+    job = run_in_background(pack, tmp_path / "home")
+    wait_for(tmp_path / "home/runs/job/checkpoint.safetensors")
+    with pytest.raises(MachineError, match="another samplegan is training"):
+        train(pack, name="job", overwrite=True, quiet=True, threads=1)
+    job.kill()
+    job.wait()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_stops_with_a_usable_model(pack, tmp_path, number, code):
     job = run_in_background(pack, tmp_path / "home")
@@ -157,6 +167,17 @@ def test_a_damaged_checkpoint_is_named(pack, tmp_path):
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(InputError, match="damaged"):
         train(pack, steps=4, resume=True, quiet=True, threads=1)
+
+
+def test_a_diverging_run_keeps_its_last_good_checkpoint(pack, tmp_path, monkeypatch):
+    train(pack, steps=4, quiet=True, threads=1)
+    checkpoint = tmp_path / "home/runs/kick/checkpoint.safetensors"
+    good, model = checkpoint.read_bytes(), weights("kick")
+    monkeypatch.setattr(players, "generator_loss", lambda logits: logits.sum() * float("nan"))
+    with pytest.raises(SampleganError, match="diverged"):
+        train(pack, steps=8, resume=True, quiet=True, threads=1)
+    assert checkpoint.read_bytes() == good
+    assert weights("kick") == model
 
 
 def test_bad_arguments_are_refused_before_anything_is_written(pack, tmp_path):
