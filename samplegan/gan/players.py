@@ -136,10 +136,10 @@ class Players:
                 module.reset_running_stats()
                 module.momentum = None  # a plain average over all batches
         generator.train()
-        source = torch.Generator().manual_seed(self.training.seed)
+        torch.manual_seed(self.training.seed)
         with torch.no_grad():
             for _ in range(16):
-                generator(torch.randn(64, self.training.latent_dim, generator=source).to(self.device))
+                generator(torch.randn(64, self.training.latent_dim).to(self.device))
         return generator.eval()
 
     def validate(self) -> tuple[F32, F32, dict[str, float]]:

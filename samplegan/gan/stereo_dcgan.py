@@ -10,6 +10,7 @@ share and what sets them apart, so that a mono drum is as easy to draw as a ster
 from __future__ import annotations
 
 import itertools
+import zlib
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +26,9 @@ class _Stage(nn.Module):
     """Convolution, batch norm modulated by the latent, a learned bias for each band and each frame, ReLU, then twice
     the bands and frames.
 
-    The biases tell the stage where it is: the low end of a drum is thin lines, its top is smooth noise, and a
-    convolution alone treats both alike.
+    The biases tell the stage where it is: the low end of a drum is thin lines, its top is noise, and a convolution
+    alone treats both alike. `texture` is fresh noise of one plane, which the stage learns to use or not (Karras,
+    Laine & Aila, 2019): without it the grain of a snare would have to be computed from the latent.
     Convolving before the upsampling costs a quarter of convolving after it, and bilinear upsampling leaves none of
     the checkerboard that strided transposed convolutions leave on a spectrogram, where it is heard as a whine.
     """
@@ -43,6 +45,7 @@ class _Stage(nn.Module):
     ) -> None:
         super().__init__()
         self.upsample = upsample
+        self.texture_scale = nn.Parameter(torch.zeros(channels_out, 1, 1))
         self.band_bias = nn.Parameter(torch.zeros(channels_out, bands, 1))
         self.frame_bias = nn.Parameter(torch.zeros(channels_out, 1, frames))
         self.convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
@@ -51,10 +54,10 @@ class _Stage(nn.Module):
         nn.init.normal_(self.style.weight, std=0.3 / latent_dim**0.5)
         nn.init.zeros_(self.style.bias)
 
-    def forward(self, features: Tensor, latent: Tensor) -> Tensor:
+    def forward(self, features: Tensor, latent: Tensor, texture: Tensor) -> Tensor:
         scale, shift = self.style(latent)[:, :, None, None].chunk(2, dim=1)
         features = self.norm(self.convolution(features)) * (1 + scale) + shift
-        features = torch.relu(features + self.band_bias + self.frame_bias)
+        features = torch.relu(features + self.band_bias + self.frame_bias + self.texture_scale * texture)
         if self.upsample:
             features = functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
         return features
@@ -88,10 +91,23 @@ class Generator(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         features = torch.relu(self.start_norm(self.project(latent).unflatten(1, self.start)))
-        for stage in self.stages:
-            features = stage(features, latent)
+        for stage, texture in zip(self.stages, self._textures(latent), strict=True):
+            features = stage(features, latent, texture)
         shared, apart = self.image(features).split(1, dim=1)
         return torch.tanh(torch.cat([shared + apart, shared - apart], dim=1))
+
+    def _textures(self, latent: Tensor) -> list[Tensor]:
+        """Noise for every stage, [batch, 1, band, frame]: fresh in training; else it follows from each latent alone,
+        so that a latent always means the same sound, whatever else is in the batch."""
+        _, bands, frames = self.start
+        shapes = [(1, bands << depth, frames << depth) for depth in range(_DOUBLINGS + 1)]
+        if self.training:
+            return [torch.randn(len(latent), *shape, device=latent.device) for shape in shapes]
+        sources = [torch.Generator().manual_seed(zlib.crc32(row.numpy().tobytes())) for row in latent.cpu()]
+        return [
+            torch.stack([torch.randn(shape, generator=source) for source in sources]).to(latent.device)
+            for shape in shapes
+        ]
 
 
 class Discriminator(nn.Module):
