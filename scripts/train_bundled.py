@@ -2,9 +2,9 @@
 
     python scripts/train_bundled.py kick snare hat_closed --minutes 36 --threads 1
 
-Each is trained from packs/<plural>/pack.yaml, that is on the synthesiser's sounds, in a folder of its own (--work), where
-a stopped run is resumed. The model, its card and its wall of spectrograms (held-out sounds left, generated right) go to
-samplegan/weights/.
+Each is trained from packs/<plural>/pack.yaml, that is on the synthesiser's sounds, in a folder of its own (--work),
+where a stopped run is resumed. The model, its card and its wall of spectrograms (held-out sounds left, generated right)
+go to samplegan/weights/.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[1]
 
 def main() -> None:
     """Parse, train, copy."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("categories", nargs="+", choices=list(CATEGORIES))
     parser.add_argument("--minutes", type=float, default=36.0, help="of training, each")
     parser.add_argument("--threads", type=int, default=None)
