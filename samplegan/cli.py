@@ -4,6 +4,8 @@ instant.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import sys
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from samplegan.store import ModelInfo
 
 _INTERRUPTED = 130
+_MOST_THREADS = 1024  # thousands more crash the libraries below
 _DEPENDENCIES = ("torch", "numpy", "numba", "pyfftw", "soundfile", "typer")
 _debug = False
 
@@ -201,8 +204,7 @@ def render(
     existing_name = _one_of({"overwrite": overwrite, "resume": resume, "skip-existing": skip_existing})
     seconds = None if length is None else parse_seconds(length)
     _require_at_least_one("--count", count)
-    if jobs is not None:
-        _require_at_least_one("--jobs", jobs)
+    _require_threads("--jobs", jobs)
 
     from samplegan.render import Existing, RenderOptions, carry_out, plan_render
     from samplegan.store import load_model
@@ -276,8 +278,7 @@ def train(
         category_named(category)
     if steps is not None:
         _require_at_least_one("--steps", steps)
-    if threads is not None:
-        _require_at_least_one("--threads", threads)
+    _require_threads("--threads", threads)
 
     from samplegan.train import train as train_model
 
@@ -322,17 +323,21 @@ def inspect(
     """Measure one-shots: level, length, pitch, brightness, width, and what is wrong with them."""
     from samplegan.inspection import inspect_paths, summary_table, table
 
+    if plot is not None:
+        if plot.suffix.lower() != ".png":
+            raise ConfigError("--plot draws a PNG", file=plot, hint="name it, for example, kick.png")
+        if len(paths) != 1 or paths[0].is_dir():
+            raise ConfigError("--plot draws one file", hint="name one file, not several and no folder")
     inspection = inspect_paths(paths)
     if plot is not None:
-        if len(inspection.reports) != 1:
-            raise ConfigError(f"--plot draws one file, not {len(inspection.reports)}")
         from samplegan.figures import plot_inspection
 
         plot_inspection(inspection.reports[0], plot)
     if as_json:
         _print_json(inspection.to_dict())
     else:
-        print(table(inspection.reports[0]) if len(inspection.reports) == 1 else summary_table(inspection))
+        is_one = len(inspection.reports) == 1 and not inspection.skipped
+        print(table(inspection.reports[0]) if is_one else summary_table(inspection))
     if inspection.skipped:
         reasons = Counter(each.reason for each in inspection.skipped)
         told = "; ".join(f"{number} × {reason}" for reason, number in reasons.most_common(5))
@@ -445,6 +450,11 @@ def _require_at_least_one(option: str, value: int) -> None:
         raise ConfigError(f"{option} must be at least 1, not {value}")
 
 
+def _require_threads(option: str, value: int | None) -> None:
+    if value is not None and not 1 <= value <= _MOST_THREADS:
+        raise ConfigError(f"{option} must lie between 1 and {_MOST_THREADS}, not {value}")
+
+
 def _one_of(flags: dict[str, bool]) -> str | None:
     chosen = [name for name, given in flags.items() if given]
     if len(chosen) > 1:
@@ -457,7 +467,8 @@ def _print_json(document: Any) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    with contextlib.suppress(OSError):  # there is nobody left to tell
+        print(text, file=sys.stderr, flush=True)
 
 
 # --- the entry point
@@ -465,7 +476,23 @@ def _say(text: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    _open_missing_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that has no ü shows its code
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_missing_streams() -> None:
+    """A closed stdout or stderr (`>&-`) goes nowhere; else its number would be given to a file that we write."""
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def run(arguments: list[str]) -> int:
@@ -485,13 +512,20 @@ def run(arguments: list[str]) -> int:
         return _INTERRUPTED
     except SampleganError as error:
         return _report(error, error.exit_code)
+    except OSError as error:
+        from samplegan.files import machine_error
+
+        told = machine_error(error, error.filename or "standard output").with_traceback(error.__traceback__)
+        if error.filename is None:
+            _close_quietly()  # what could not be printed would be tried again at exit
+        return _report(told, told.exit_code)
     except Exception as error:
         return _report_exception(error)
     return code if isinstance(code, int) else 0
 
 
 def _close_quietly() -> int:
-    """The reader of a pipe (`| head`) has seen enough, which is no failure."""
+    """Print no more: the reader of a pipe (`| head`) has seen enough, which is no failure, or the disk is full."""
     sys.stdout = sys.__stdout__
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0

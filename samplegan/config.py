@@ -119,8 +119,12 @@ def load_pack(path: Path) -> Pack:
         raise ConfigError(f"cannot read the pack definition: {error}", file=file) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"not valid YAML: {error}", file=file) from error
+    except RecursionError as error:
+        raise ConfigError("this pack definition is nested too deeply", file=file) from error
+    if document is None:
+        raise ConfigError("this pack definition is empty", file=file, hint="write at least `category: kick`")
     pack = from_document(Pack, document, file=file)
-    category_named(pack.category)
+    _check_category(pack.category, file)
     if not pack.sources:
         pack = dataclasses.replace(pack, sources=(Source(synth=pack.category),))
     for source in pack.sources:
@@ -131,9 +135,16 @@ def load_pack(path: Path) -> Pack:
                 hint="for example `- synth: kick` or `- folder: ~/Samples/Kicks`",
             )
         if source.synth is not None:
-            category_named(source.synth)
+            _check_category(source.synth, file)
     check_settings(pack, file=file)
     return pack
+
+
+def _check_category(name: str, file: Path) -> None:
+    try:
+        category_named(name)
+    except ConfigError as error:
+        raise ConfigError(error.what, file=file, hint=error.hint) from error
 
 
 def completed(pack: Pack) -> Pack:
@@ -152,15 +163,25 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
     amounts = ("feature_matching", "centroid", "decay", "periodicity", "rolloff", "checkpoint_seconds")
     checks = (
         (image.name in ("compact", "draft"), "image.name must be 'compact' or 'draft'"),
-        (image.bands >= 32 and image.bands % 16 == 0, "image.bands must be a multiple of 16, at least 32"),
-        (image.frames >= 16 and image.frames % 16 == 0, "image.frames must be a multiple of 16, at least 16"),
+        (
+            32 <= image.bands <= 2048 and image.bands % 16 == 0,
+            "image.bands must be a multiple of 16 between 32 and 2048",
+        ),
+        (
+            16 <= image.frames <= 2048 and image.frames % 16 == 0,
+            "image.frames must be a multiple of 16 between 16 and 2048",
+        ),
         (0 <= image.linear_bins <= image.bands, "image.linear_bins must lie between 0 and image.bands"),
         (0 <= image.dense_frames <= image.frames, "image.dense_frames must lie between 0 and image.frames"),
         (
             image.bands <= image.window_samples // 2,
             "image.bands must not exceed half of image.window_samples",
         ),
-        (image.window_samples % 2 == 0, "image.window_samples must be even"),
+        (
+            image.window_samples % 2 == 0 and image.window_samples <= 65_536,
+            "image.window_samples must be even and at most 65536",
+        ),
+        (0 <= image.tonal_below_hz <= 22_050, "image.tonal_below_hz must lie between 0 and 22050"),
         (
             0 < image.hop_samples <= image.window_samples // 2,
             "image.hop_samples must be at most half of image.window_samples",
@@ -191,10 +212,17 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
             training.precision in ("auto", "float32", "bfloat16"),
             "training.precision must be 'auto', 'float32' or 'bfloat16'",
         ),
-        (training.latent_dim >= 1, "training.latent_dim must be at least 1"),
-        (training.generator_width >= 1, "training.generator_width must be at least 1"),
-        (training.discriminator_width >= 1, "training.discriminator_width must be at least 1"),
-        (all(s.count >= 1 for s in pack.sources), "a source's count must be at least 1"),
+        (1 <= training.latent_dim <= 4096, "training.latent_dim must lie between 1 and 4096"),
+        *(
+            (1 <= getattr(training, key) <= 512, f"training.{key} must lie between 1 and 512")
+            for key in ("generator_width", "discriminator_width")
+        ),
+        # The seed and the step share the 64 bits of the generator's seed.
+        (0 <= training.seed < 2**31, "the training's seed must lie between 0 and 2147483647"),
+        (
+            all(1 <= s.count <= 1_000_000 for s in pack.sources),
+            "a source's count must lie between 1 and 1000000",
+        ),
     )
     for fine, complaint in checks:
         if not fine:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -149,7 +150,9 @@ def _list_sounds(pack: Pack, base: Path) -> tuple[list[Sound], list[tuple[str, s
         folder = Path(source.folder).expanduser()
         folder = folder if folder.is_absolute() else base / folder
         if not folder.is_dir():
-            raise ConfigError("this source folder does not exist", file=folder)
+            raise ConfigError(
+                "this source folder does not exist", file=folder, hint="correct the `folder` in pack.yaml"
+            )
         for sound in _folder_sounds(folder, source.licence, skipped):
             if sound.content in seen:
                 skipped.append((str(sound.path), "has the same content as another file"))
@@ -168,7 +171,7 @@ def _folder_sounds(folder: Path, licence: str, skipped: list[tuple[str, str]]) -
     listed = _manifest_rows(folder)
     parents = {file.parent for file in files}
     for file in files:
-        row = listed.get(file.resolve(), {})
+        row = listed.get(os.path.realpath(file), {})
         # A kit is what a manifest says; else a subfolder, if there are several; else each file stands for itself.
         kit = row.get("kit") or (str(file.parent.relative_to(folder)) if len(parents) > 1 else file.name)
         try:
@@ -185,7 +188,7 @@ def _folder_sounds(folder: Path, licence: str, skipped: list[tuple[str, str]]) -
         )
 
 
-def _manifest_rows(folder: Path) -> dict[Path, dict[str, str]]:
+def _manifest_rows(folder: Path) -> dict[str, dict[str, str]]:
     """Rows of a MANIFEST.csv (columns path, kit, and perhaps source and licence) here or one folder up."""
     for place in (folder, folder.parent):
         manifest = place / "MANIFEST.csv"
@@ -193,11 +196,11 @@ def _manifest_rows(folder: Path) -> dict[Path, dict[str, str]]:
             try:
                 with manifest.open(newline="", encoding="utf-8") as file:
                     return {
-                        (place / row["path"]).resolve(): row
+                        os.path.realpath(place / row["path"]): row
                         for row in csv.DictReader(file)
                         if row.get("path")
                     }
-            except (OSError, csv.Error, UnicodeDecodeError, KeyError):
+            except (OSError, csv.Error, ValueError, KeyError):
                 return {}
     return {}
 

@@ -76,7 +76,8 @@ def _draw_waveform(axis: Any, audio: F32, is_mono: bool) -> None:
     axis.set_xlim(0.0, time_ms[-1] if time_ms.size > 1 else 1.0)
     axis.set_ylabel("amplitude", color=_INK)
     axis.grid(True, color=_GRID, linewidth=0.5)
-    axis.axhline(0.0, color=_GRID, linewidth=0.8)
+    axis.axhline(0.0, color=_GRID, linewidth=0.8, zorder=0)
+    axis.set_axisbelow(True)
     _plain_frame(axis)
 
 
@@ -102,11 +103,6 @@ def _draw_spectrogram(axis: Any, levels_db: F32, samples: int, name: str) -> Any
     axis.set_facecolor("black")
     _plain_frame(axis)
     return mesh
-
-
-_FFT_SAMPLES = (
-    4 * _WINDOW_SAMPLES
-)  # zero-padded, so that the low end of a logarithmic axis is not made of slabs
 
 
 def _hop_samples(samples: int) -> int:

@@ -17,17 +17,23 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+_FREE_SPACE = "free some space, then run the same command again (render and train: with --resume)"
 _REFUSALS = {
-    errno.ENOSPC: ("the disk is full", "free some space, then run the same command with --resume"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space, then run the same command with --resume"),
+    errno.ENOSPC: ("the disk is full", _FREE_SPACE),
+    errno.EDQUOT: ("the disk quota is used up", _FREE_SPACE),
     errno.EFBIG: ("the file would exceed the allowed size", "raise the file-size limit (ulimit -f)"),
     errno.EROFS: ("the disk is read-only", "choose another folder"),
     errno.EACCES: ("permission denied", "choose a folder that you may write to"),
     errno.EPERM: ("permission denied", "choose a folder that you may write to"),
+    errno.ENOTDIR: ("a part of this path is a file, not a folder", "choose another place"),
+    errno.EEXIST: ("a file is where a folder should be", "choose another place"),
+    errno.EISDIR: ("a folder of this name is in the way", "choose another name"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
+    errno.ELOOP: ("a symbolic link that leads back to itself", "choose another place"),
 }
 
 
-def machine_error(error: OSError, path: Path) -> MachineError:
+def machine_error(error: OSError, path: Path | str) -> MachineError:
     """The words for an operating-system refusal to write `path`."""
     reason, hint = _REFUSALS.get(error.errno or 0, (error.strerror or str(error), None))
     return MachineError(f"cannot write: {reason}", file=path, hint=hint)

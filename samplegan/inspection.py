@@ -133,7 +133,13 @@ def inspect_paths(paths: Sequence[Path]) -> Inspection:
     Raises UnreadableAudio if a single file was asked for and cannot be read, and InputError if nothing could
     be.
     """
-    files = [file for path in paths for file in (find_audio_files(path) if path.is_dir() else [path])]
+    files: list[Path] = []
+    skipped: list[Skipped] = []
+    for path in paths:
+        found = find_audio_files(path) if path.is_dir() else [path]
+        files += found
+        if not found:
+            skipped.append(Skipped(path, "no audio files here"))
     if not files:
         raise InputError(
             "no audio files here",
@@ -141,7 +147,6 @@ def inspect_paths(paths: Sequence[Path]) -> Inspection:
             hint="looked for wav, flac, aiff, ogg, opus, mp3",
         )
     reports: list[Report] = []
-    skipped: list[Skipped] = []
     for file in files:
         try:
             reports.append(inspect_file(file))

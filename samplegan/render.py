@@ -592,9 +592,12 @@ def _check_space(plan: RenderPlan) -> None:
     while not parent.exists() and parent != parent.parent:
         parent = parent.parent
     try:
-        free = shutil.disk_usage(parent).free
+        usage = shutil.disk_usage(parent)
     except OSError:
         return
+    if usage.total == 0:  # a file system that does not tell
+        return
+    free = usage.free
     freed = sum((plan.folder / name).stat().st_size for name in plan.replaced)
     if plan.bytes_at_most + _SPARE_BYTES > free + freed:
         raise MachineError(

@@ -30,6 +30,8 @@ F32 = NDArray[np.float32]
 FORMAT_VERSION = 1
 _METADATA_KEY = "samplegan"
 _LARGEST_HEADER_BYTES = 4_000_000
+_DAMAGED = "this is no samplegan model, or it is damaged or was made by another version"
+_COPY_AGAIN = "train it again, or copy it again"
 BUNDLED_FOLDER = Path(__file__).parent / "weights"
 
 
@@ -54,10 +56,11 @@ def runs_folder() -> Path:
 
 def check_model_name(name: str) -> None:
     """Raise ConfigError unless `name` can be a file name everywhere."""
-    if not name or not all(c.isascii() and (c.isalnum() or c in "-_") for c in name) or len(name) > 64:
+    plain = all(c.isascii() and (c.isalnum() or c in "-_") for c in name)
+    if not plain or not 1 <= len(name) <= 64 or name.startswith("-"):
         raise ConfigError(
             f"'{name}' cannot be a model's name",
-            hint="use up to 64 letters, digits, '-' and '_', for example --name mykick",
+            hint="use up to 64 letters, digits, '_' and (not first) '-', for example --name mykick",
         )
 
 
@@ -116,6 +119,15 @@ def read_card(path: Path) -> dict[str, Any]:
     )
 
 
+@dataclass(frozen=True)
+class _Card:
+    """What every card must hold."""
+
+    name: str
+    category: str
+    representation: Representation
+
+
 @functools.lru_cache(maxsize=64)
 def _read_card(path: Path, _modified_ns: int) -> dict[str, Any]:
     try:
@@ -124,19 +136,22 @@ def _read_card(path: Path, _modified_ns: int) -> dict[str, Any]:
             if header_bytes > _LARGEST_HEADER_BYTES:
                 _refuse(path, "its header is impossibly large")
             header = json.loads(file.read(header_bytes))
-        card: dict[str, Any] = json.loads(header["__metadata__"][_METADATA_KEY])
+        # What is no number (NaN) becomes null, so that the card can be printed as JSON.
+        card: dict[str, Any] = json.loads(
+            header["__metadata__"][_METADATA_KEY], parse_constant=lambda _name: None
+        )
+        version = card.get("format_version") if isinstance(card, dict) else None
     except SampleganError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
-        raise InputError(
-            "this is not a samplegan model, or it is damaged",
-            file=path,
-            hint="train it again, or copy it again",
-        ) from error
-    if card.get("format_version") != FORMAT_VERSION:
-        _refuse(
-            path, f"its format is version {card.get('format_version')}, this program reads {FORMAT_VERSION}"
-        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
+        raise InputError(_DAMAGED, file=path, hint=_COPY_AGAIN) from error
+    if version != FORMAT_VERSION:
+        _refuse(path, f"its format is version {version}, this program reads {FORMAT_VERSION}")
+    try:
+        from_document(_Card, {key: card[key] for key in ("name", "category", "representation")})
+        category_named(card["category"])
+    except (KeyError, ConfigError) as error:
+        raise InputError(_DAMAGED, file=path, hint=_COPY_AGAIN) from error
     return card
 
 
@@ -195,12 +210,8 @@ def load_model(name_or_path: str) -> Model:
         generator = build_generator(training, representation.bands, representation.frames)
         generator.load_state_dict(safetensors.torch.load_file(path))
         name = str(card["name"])
-    except (safetensors.SafetensorError, KeyError, ConfigError, RuntimeError, OSError) as error:
-        raise InputError(
-            "this model is damaged or was made by another version",
-            file=path,
-            hint="train it again, or copy it again",
-        ) from error
+    except (safetensors.SafetensorError, KeyError, ValueError, ConfigError, RuntimeError, OSError) as error:
+        raise InputError(_DAMAGED, file=path, hint=_COPY_AGAIN) from error
     generator.eval().requires_grad_(False)
     return Model(
         name=name,

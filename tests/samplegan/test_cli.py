@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -155,7 +156,7 @@ def test_version(capsys):
         (["render", "tiny", "--out", "o", "--count", "many"], 2, "valid integer"),
         (["render", "tiny", "--out", "o", "--count", "0"], 2, "--count must be at least 1"),
         (["render", "tiny", "--out", "o", "--count", "-4"], 2, "--count must be at least 1"),
-        (["render", "tiny", "--out", "o", "--jobs", "0"], 2, "--jobs must be at least 1"),
+        (["render", "tiny", "--out", "o", "--jobs", "0"], 2, "--jobs must lie between 1 and 1024"),
         (["render", "tiny", "--out", "o", "--count", "1000000000000"], 5, "not enough space"),
         (["render", "tiny", "--out", "o", "--length", "abc"], 2, "'abc' is not a length"),
         (["render", "tiny", "--out", "o", "--length", "-1s"], 2, "is not a length"),
@@ -360,3 +361,64 @@ def test_a_tool_reads_what_is_printed(kick):
     done = fresh("inspect", kick, "--json", env=os.environ | {"NO_COLOR": "1", "TERM": "dumb"})
     assert done.returncode == 0 and done.stderr == ""
     assert Path(json.loads(done.stdout)["files"][0]["path"]) == kick
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_is_no_bug(closed, kick, tmp_path):
+    redirect = {"stdout": ">&-", "stderr": "2>&-"}[closed]
+    command = shlex.join(
+        [sys.executable, "-m", "samplegan", "synth", "kick", "-n", "1", "-o", str(tmp_path / "k")]
+    )
+    done = subprocess.run(f"{command} {redirect}", shell=True, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "error" not in done.stderr
+    assert len(list((tmp_path / "k").iterdir())) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_printed_is_the_machines_fault():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "samplegan", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 5
+    assert "disk is full" in done.stderr
+
+
+def test_a_skipped_file_is_named_beside_a_single_good_one(kick, tmp_path, capsys):
+    assert run(["inspect", str(kick), str(tmp_path / "missing.wav")]) == 4
+    assert "missing.wav: no such file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--threads", "--jobs"])
+def test_no_absurd_number_of_threads(option, tmp_path, capsys):
+    command = {"--threads": ["train", str(tmp_path)], "--jobs": ["render", "x", "--out", str(tmp_path)]}[
+        option
+    ]
+    assert run([*command, option, "100000"]) == 2
+    assert option in capsys.readouterr().err
+
+
+def test_plot_is_checked_before_anything_is_read(tmp_path, capsys):
+    assert run(["inspect", str(tmp_path / "missing.wav"), "--plot", str(tmp_path / "a.jpg")]) == 2
+    assert run(["inspect", str(tmp_path), "--plot", str(tmp_path / "a.png")]) == 2
+    assert "one file" in capsys.readouterr().err
+
+
+def test_a_terminal_without_umlauts_is_no_bug(kick, tmp_path):
+    name = tmp_path / "ü.wav"
+    name.write_bytes(kick.read_bytes())
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "samplegan", "inspect", str(name)],
+        env=os.environ | ascii_only,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert "xfc" in done.stdout or "xc3" in done.stdout

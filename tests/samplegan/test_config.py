@@ -53,7 +53,6 @@ def test_defaults_fill_what_is_left_out(tmp_path):
         ("category: kick\nspeeds: []", "speeds"),
         ("category: kick\nimage: {bands: 100}", "multiple of 16"),
         ("sources: []", "'category' is missing"),
-        ("", "must be a mapping"),
         ("- a\n- b", "must be a mapping"),
         ("category: [", "not valid YAML"),
         ("category: kick\nimage: 3", "must be a mapping"),
@@ -79,3 +78,25 @@ def test_a_missing_or_huge_or_binary_file_is_refused(tmp_path):
 def test_a_pack_survives_as_json():
     pack = load_pack(PACKS / "kicks")
     assert from_document(Pack, to_document(pack)) == pack
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("category: kik", "did you mean 'kick'"),
+        ("category: kick\nsources: [{synth: kik}]", "did you mean 'kick'"),
+        ("", "is empty"),
+        ("category: " + "[" * 50_000, "nested too deeply"),
+        ("category: kick\ntraining: {seed: -1}", "seed"),
+        ("category: kick\ntraining: {seed: 4294967296}", "seed"),
+        ("category: kick\ntraining: {latent_dim: 1000000000}", "latent_dim"),
+        ("category: kick\ntraining: {generator_width: 1000000}", "generator_width"),
+        ("category: kick\nimage: {bands: 1048576}", "image.bands"),
+        ("category: kick\nimage: {tonal_below_hz: .nan}", "tonal_below_hz"),
+    ],
+)
+def test_a_mistake_names_the_file_too(tmp_path, text, words):
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_pack(file)
+    assert caught.value.file == file

@@ -110,3 +110,10 @@ def test_subfolders_are_kits_and_a_manifest_overrules(tmp_path):
     data = prepare(pack, tmp_path, REPRESENTATION, tmp_path / "cache")
     assert data.card["kits"] == 1
     assert data.card["licences"] == {"cc0": 30}
+
+
+def test_a_link_that_leads_back_to_itself_is_skipped(tmp_path):
+    folder = folder_of_kicks(tmp_path / "kicks", 30)
+    (folder / "loop.wav").symlink_to(folder / "loop.wav")
+    data = prepare(pack_of(Source(folder=str(folder))), tmp_path, REPRESENTATION, tmp_path / "cache")
+    assert data.skipped == ((str(folder / "loop.wav"), "a symbolic link that leads back to itself"),)

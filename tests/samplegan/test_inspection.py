@@ -111,3 +111,11 @@ def test_inspection_imports_nothing_heavy(tmp_path):
         [sys.executable, "-c", code, str(tmp_path / "x.wav")], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_an_empty_folder_among_others_is_told(tmp_path):
+    (tmp_path / "empty").mkdir()
+    file = corpus.write(tmp_path / "kick.wav", corpus.drum())
+    inspection = inspect_paths([tmp_path / "empty", file])
+    assert [entry.path.name for entry in inspection.skipped] == ["empty"]
+    assert len(inspection.reports) == 1

@@ -1,5 +1,8 @@
 """Models: found by name or path, written deterministically, refused when damaged."""
 
+import json
+import struct
+
 import numpy as np
 import pytest
 import torch
@@ -91,7 +94,7 @@ def test_a_wrong_category_inside_is_refused(tmp_path):
         store.load_model(str(saved(tmp_path / "x.safetensors", category="drumkit")))
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "ä", "x" * 65, "a b"])
+@pytest.mark.parametrize("name", ["", "a/b", "..", "ä", "x" * 65, "a b", "-x"])
 def test_names_that_could_not_be_files_are_refused(name):
     with pytest.raises(ConfigError):
         store.check_model_name(name)
@@ -105,3 +108,36 @@ def test_bundled_models_load_and_draw():
         assert set(model.card["data"]["licences"]) <= {"synthesised", "cc0", "public-domain"}
         image = model.images(np.zeros((1, model.latent_dim), dtype=np.float32))
         assert np.isfinite(image).all()
+
+
+def raw(path, header):
+    header = header.encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    return path
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "[1, 2]",
+        "[" * 100_000,
+        '{"format_version": 1}',
+        '{"format_version": 1, "name": "x", "category": ["kick"], "representation": {}}',
+        '{"format_version": 1, "name": "x", "category": "kick", "representation": {"length_samples": "a"}}',
+    ],
+    ids=["list", "deep", "bare", "category", "representation"],
+)
+def test_a_hostile_card_is_refused_in_words_and_breaks_no_list(tmp_path, card):
+    good = saved(tmp_path / "models" / "mine.safetensors")
+    path = raw(tmp_path / "models" / "a.safetensors", json.dumps({"__metadata__": {"samplegan": card}}))
+    raw(tmp_path / "models" / "b.safetensors", "[" * 100_000)
+    assert good in [model.path for model in store.list_models()]
+    assert path not in [model.path for model in store.list_models()]
+    with pytest.raises(InputError, match=r"samplegan model|cannot use"):
+        store.load_model("a")
+
+
+def test_a_card_is_always_json(tmp_path):
+    path = saved(tmp_path / "x.safetensors", metrics={"held_out_mmd": float("nan")})
+    assert store.read_card(path)["metrics"] == {"held_out_mmd": None}
