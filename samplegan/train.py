@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ def train(
     torch.set_num_threads(threads or os.cpu_count() or 1)
     run = _Run(model_name, pack, base, chosen_device, quiet=quiet)
     only_minutes = minutes is not None and steps is None
-    with run.claimed():
+    with run.claimed(resume=resume):
         run.open(resume=resume, overwrite=overwrite)
         return run.train(
             last_step=None if only_minutes else pack.training.steps,
@@ -192,8 +193,13 @@ class _Run:
         self.model_path = store.models_folder() / f"{name}.safetensors"
 
     @contextlib.contextmanager
-    def claimed(self) -> Iterator[None]:
-        """No second process trains this run meanwhile."""
+    def claimed(self, *, resume: bool) -> Iterator[None]:
+        """No second process trains this run meanwhile; a run that is refused leaves nothing behind."""
+        is_new = not self.folder.exists()
+        if resume and is_new:
+            raise ConfigError(
+                f"there is no run named '{self.name}' to resume", hint="leave --resume out to start one"
+            )
         lock = self.folder / "lock"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -202,7 +208,12 @@ class _Run:
             raise machine_error(error, lock) from error
         with file:
             claim(file, self.folder, "training")
-            yield
+            try:
+                yield
+            except (ConfigError, InputError):
+                if is_new:
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                raise
 
     def open(self, *, resume: bool, overwrite: bool) -> None:
         """Make the run's folder, or check that it can be resumed."""
@@ -214,11 +225,15 @@ class _Run:
         for folder in (self.folder, self.folder / "data", self.folder / "previews"):
             remove_stale_temporaries(folder)
         if resume:
-            if not run_file.is_file():
-                raise ConfigError(
-                    f"there is no run named '{self.name}' to resume", hint="leave --resume out to start one"
-                )
-            _require_same(json.loads(run_file.read_text()), json.loads(json.dumps(document)), self.name)
+            try:
+                before = json.loads(run_file.read_text())
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    "the record of this run is missing or damaged",
+                    file=run_file,
+                    hint="start again with --overwrite",
+                ) from error
+            _require_same(before, json.loads(json.dumps(document)), self.name)
             return
         if (self.checkpoint.exists() or self.model_path.exists()) and not overwrite:
             raise ConfigError(
@@ -246,7 +261,11 @@ class _Run:
 
                 def read(done: int, count: int) -> None:
                     if stop.number is not None:
-                        raise Stopped("stopped before training began", signal_number=stop.number)
+                        raise Stopped(
+                            "stopped before training began",
+                            signal_number=stop.number,
+                            hint="the same command starts again",
+                        )
                     progress.show(done, count)
 
                 data = prepare(pack, self.base, representation, self.folder / "data", read)
@@ -363,13 +382,16 @@ class _Run:
             yield lambda entry: _append_line(file, entry)
 
 
-def _require_same(before: dict[str, Any], now: dict[str, Any], name: str) -> None:
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key):
-            raise ConfigError(
-                f"the run '{name}' was begun with another '{key}': {before.get(key)!r}, now {now.get(key)!r}",
-                hint="use the same settings to resume, or start again with --overwrite",
-            )
+def _require_same(before: Any, now: Any, name: str, key: str = "") -> None:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for inner in sorted(before.keys() | now.keys()):
+            path = f"{key}.{inner}" if key else inner
+            _require_same(before.get(inner), now.get(inner), name, path)
+    elif before != now:
+        raise ConfigError(
+            f"the run '{name}' was begun with {key} = {before!r}, and this is {now!r}",
+            hint="use the same settings to resume, or start again with --overwrite",
+        )
 
 
 def _step_of(line: str) -> int:

@@ -157,8 +157,15 @@ def test_resuming_with_other_settings_or_nothing_is_refused(pack):
     train(pack, steps=2, quiet=True, threads=1)
     text = (pack / "pack.yaml").read_text()
     (pack / "pack.yaml").write_text(text.replace("batch: 8", "batch: 4"))
-    with pytest.raises(ConfigError, match="another 'training'"):
+    with pytest.raises(ConfigError, match=r"training\.batch = 8, and this is 4"):
         train(pack, resume=True, quiet=True, threads=1)
+
+
+def test_a_refused_run_leaves_nothing_behind(pack, tmp_path):
+    (pack / "pack.yaml").write_text((pack / "pack.yaml").read_text().replace("count: 40", "count: 5"))
+    with pytest.raises(InputError, match="only 5 usable"):
+        train(pack, quiet=True, threads=1)
+    assert not store.runs_folder().joinpath("kick").exists()
 
 
 def test_a_damaged_checkpoint_is_named(pack, tmp_path):
