@@ -9,6 +9,8 @@ from samplegan import files
 from samplegan.categories import category_named
 from samplegan.errors import ConfigError
 
+LARGEST_SEED = 2**63 - 1
+
 
 def write_pack(
     category: str,
@@ -31,6 +33,8 @@ def write_pack(
     category_named(category)
     if count < 1:
         raise ConfigError(f"cannot make {count} sounds", hint="ask for 1 or more")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(f"--seed must lie between 0 and {LARGEST_SEED}, not {seed}")
     if folder.exists() and not folder.is_dir():
         raise ConfigError("not a folder", file=folder, hint="name a new or empty folder")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:

@@ -236,3 +236,10 @@ def test_a_pack_is_complete_repeatable_and_careful(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not empty"):
         synth.write_pack("perc", 1, 9, tmp_path / "a")
     synth.write_pack("perc", 1, 9, tmp_path / "a", overwrite=True)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_out_of_range_writes_nothing(tmp_path, seed):
+    with pytest.raises(ConfigError, match="--seed"):
+        synth.write_pack("kick", 2, seed, tmp_path / "kicks")
+    assert not (tmp_path / "kicks").exists()
