@@ -7,7 +7,8 @@ Two mappings, by name:
 is short, a tail is not). A cell holds its average power; the way back interpolates decibels between cell centres.
 
 `draft`: what the StereoSampleGAN draft describes: Kaiser window of beta 14, magnitudes scaled to 0 … 100, decibels,
-everything under -90 dB set to -120, window and hop found from the length and the image's shape.
+everything under -90 dB set to -120, window and hop found from the length and the image's shape; back by Griffin-Lim
+from a random phase (one for both channels) under a time-frequency mask. It is the baseline, and sounds like one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.grid import Grid
-from dsp.phase import griffin_lim, pghi, raar, window_gamma
+from dsp.phase import energy_mask, griffin_lim, pghi, raar, window_gamma
 from dsp.scale import FixedScale, from_image, to_image
 from dsp.stft import Stft, shape_for, window
 from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE
@@ -159,17 +160,20 @@ class _Plan:
         """[2, band, frame] → [2, STFT frame, STFT bin]."""
         magnitude = np.zeros((2, self.stft.frames, self.stft.bins), dtype=np.float32)
         if self.spec.name == "draft":
-            full = from_image(image)
+            inside = from_image(image).transpose(0, 2, 1)
         else:
             level = self.band_grid.spread(self.frame_grid.spread(image).transpose(0, 2, 1))
-            magnitude[:, : self.frames, : self.bins] = self.scale.from_image(level)
-            return magnitude
-        magnitude[:, : self.frames, : self.bins] = full.transpose(0, 2, 1)
+            inside = self.scale.from_image(level)
+        magnitude[:, : self.frames, : self.bins] = inside
         return magnitude
 
     def synthesise(self, image: F32, seed: int) -> F32:
         spec = self.spec
         magnitude = self.magnitude(image)
+        if spec.name == "draft":
+            mask = energy_mask(magnitude)
+            audio = griffin_lim(magnitude, self.stft, iterations=spec.iterations, mask=mask, seed=seed)
+            return audio[:, : spec.length_samples]
         shared = magnitude.mean(axis=0, keepdims=True)
         # Plain Griffin-Lim stagnates; reflections get the phase of the low end right.
         audio = raar(
