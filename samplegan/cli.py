@@ -167,8 +167,13 @@ def render(
         ),
     ] = None,
     loudness: Annotated[
-        float, typer.Option(help="Target momentary loudness, LUFS.", rich_help_panel="Sound")
-    ] = -14.0,
+        float | None,
+        typer.Option(
+            help="Target momentary loudness, LUFS; the category's by default.",
+            rich_help_panel="Sound",
+            show_default=False,
+        ),
+    ] = None,
     ceiling: Annotated[float, typer.Option(help="True-peak ceiling, dBTP.", rich_help_panel="Sound")] = -1.0,
     format: Annotated[str, typer.Option(help="wav or flac.", rich_help_panel="Output")] = "wav",
     overwrite: Annotated[

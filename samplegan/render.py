@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 
 from samplegan import __version__
 from samplegan.audio import SAMPLE_RATE, flac_bytes, wav_bytes
+from samplegan.categories import category_named
 from samplegan.descriptors import describe
 from samplegan.errors import ConfigError, MachineError, PartialError, Stopped
 from samplegan.files import machine_error, remove_stale_temporaries, write_atomic
 from samplegan.finishing import SHORTEST_SECONDS, Finished, Unusable, finish
-from samplegan.loudness import CEILING_DBTP, TARGET_LUFS
+from samplegan.loudness import CEILING_DBTP
 from samplegan.pack.manifest import (
     JOURNAL_NAME,
     MANIFEST_NAME,
@@ -97,7 +98,7 @@ class RenderOptions:
     length_seconds: float | None = None  # at most; None: as long as the sound lasts
     truncation: float | None = None  # scale of the latents; None: the model's own, usually 1
     format: str = "wav"
-    loudness_lufs: float = TARGET_LUFS  # momentary maximum
+    loudness_lufs: float | None = None  # momentary maximum; None: the category's
     ceiling_dbtp: float = CEILING_DBTP
 
     def checked(self, model: ModelLike) -> RenderOptions:
@@ -106,6 +107,9 @@ class RenderOptions:
         truncation = self.truncation
         if truncation is None:
             truncation = float(model.card.get("truncation", 1.0))
+        loudness_lufs = self.loudness_lufs
+        if loudness_lufs is None:
+            loudness_lufs = category_named(model.category).loudness_lufs
         checks = (
             (0 <= self.seed <= LARGEST_SEED, f"--seed must lie between 0 and {LARGEST_SEED}", None),
             (
@@ -124,7 +128,7 @@ class RenderOptions:
                 "1 is normal, 0.7 is safer",
             ),
             (self.format in FORMATS, f"--format must be one of {', '.join(FORMATS)}", None),
-            (-60 <= self.loudness_lufs <= 0, "--loudness must lie between -60 and 0 LUFS", None),
+            (-60 <= loudness_lufs <= 0, "--loudness must lie between -60 and 0 LUFS", None),
             (-60 <= self.ceiling_dbtp <= 0, "--ceiling must lie between -60 and 0 dBTP", None),
         )
         for fine, complaint, hint in checks:
@@ -135,7 +139,7 @@ class RenderOptions:
             self.length_seconds,
             truncation,
             self.format,
-            float(self.loudness_lufs),
+            float(loudness_lufs),
             float(self.ceiling_dbtp),
         )
 
@@ -390,12 +394,13 @@ def random_generator(seed: int, index: int, attempt: int) -> np.random.Generator
 
 
 def _attempt(model: ModelLike, index: int, attempt: int, options: RenderOptions) -> Finished:
+    assert options.truncation is not None  # checked options have both
+    assert options.loudness_lufs is not None
     random = random_generator(options.seed, index, attempt)
     phase_seed = int(random.integers(2**62))
     latent = random.standard_normal(model.latent_dim).astype(np.float32)
-    truncation = 1.0 if options.truncation is None else options.truncation
     # One sound per forward pass: in a larger batch the last bits would depend on the batch.
-    image = model.images(latent[np.newaxis], truncation=truncation)[0]
+    image = model.images(latent[np.newaxis], truncation=options.truncation)[0]
     if not np.isfinite(image).all():
         raise Unusable("the image has values that are not numbers")
     return finish(
