@@ -71,6 +71,35 @@ def _range(name: str, parameter: Parameter, bounds: Bounds) -> Range:
     return Range(name, parameter.unit, low, high, parameter.distribution, chance, parameter.meaning)
 
 
+def page(instruments: Mapping[str, Mapping[str, Style]]) -> str:
+    """All ranges as a page of Markdown: one table a category, one column a style."""
+    parts = [
+        "# The drum synthesiser's parameters\n",
+        "Generated from `samplegan.synth.RANGES` by `python -m samplegan.synth.document`. A range is drawn evenly, or",
+        "evenly in its logarithm where the unit says *log*; a percentage is the chance that the layer is there at all.",
+        "`samplegan synth` writes what it drew into its `MANIFEST.json`.",
+    ]
+    for category, choices in instruments.items():
+        total = sum(style.weight for style in choices.values())
+        heads = [f"{name} ({100 * style.weight / total:.0f} %)" for name, style in choices.items()]
+        parts += [f"\n## {category}\n", f"| parameter | unit | meaning | {' | '.join(heads)} |"]
+        parts.append("|---|---|---|" + "---|" * len(choices))
+        known = {entry.name: entry for style in choices.values() for entry in style.ranges}
+        for name, entry in known.items():
+            cells = [_cell(style, name) for style in choices.values()]
+            unit = f"{entry.unit}, log" if entry.distribution == "log" else entry.unit
+            parts.append(f"| `{name}` | {unit.removeprefix(', ')} | {entry.meaning} | {' | '.join(cells)} |")
+    return "\n".join(parts) + "\n"
+
+
+def _cell(style: Style, name: str) -> str:
+    entry = next((each for each in style.ranges if each.name == name), None)
+    if entry is None:
+        return "–"
+    chance = "" if entry.chance == 1.0 else f" ({100 * entry.chance:.0f} %)"
+    return f"{entry.low:g} … {entry.high:g}{chance}"
+
+
 def generator(*key: str | int) -> np.random.Generator:
     """A counter-based generator keyed by words and numbers: any of them can be drawn alone, in any order."""
     digest = hashlib.blake2b("\0".join(map(str, key)).encode(), digest_size=16).digest()

@@ -243,3 +243,10 @@ def test_a_seed_out_of_range_writes_nothing(tmp_path, seed):
     with pytest.raises(ConfigError, match="--seed"):
         synth.write_pack("kick", 2, seed, tmp_path / "kicks")
     assert not (tmp_path / "kicks").exists()
+
+
+def test_the_page_of_parameters_is_true():
+    from samplegan.synth.document import PAGE
+    from samplegan.synth.ranges import page
+
+    assert PAGE.read_text(encoding="utf-8") == page(synth.RANGES), "run python -m samplegan.synth.document"

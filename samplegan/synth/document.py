@@ -1,0 +1,13 @@
+"""Writes docs/synth.md from the synthesiser's ranges: `python -m samplegan.synth.document`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from samplegan.synth import RANGES
+from samplegan.synth.ranges import page
+
+PAGE = Path(__file__).parents[2] / "docs" / "synth.md"
+
+if __name__ == "__main__":
+    PAGE.write_text(page(RANGES), encoding="utf-8")
