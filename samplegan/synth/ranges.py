@@ -75,7 +75,7 @@ def page(instruments: Mapping[str, Mapping[str, Style]]) -> str:
     """All ranges as a page of Markdown: one table a category, one column a style."""
     parts = [
         "# The drum synthesiser's parameters\n",
-        "Generated from `samplegan.synth.RANGES` by `python -m samplegan.synth.document`. A range is drawn evenly, or",
+        "Generated from `samplegan.synth.RANGES` by `python scripts/document_synth.py`. A range is drawn evenly, or",
         "evenly in its logarithm where the unit says *log*; a percentage is the chance that the layer is there at all.",
         "`samplegan synth` writes what it drew into its `MANIFEST.json`.",
     ]

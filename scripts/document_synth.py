@@ -1,4 +1,4 @@
-"""Writes docs/synth.md from the synthesiser's ranges: `python -m samplegan.synth.document`."""
+"""Writes docs/synth.md from the synthesiser's ranges: `python scripts/document_synth.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from samplegan.synth import RANGES
 from samplegan.synth.ranges import page
 
-PAGE = Path(__file__).parents[2] / "docs" / "synth.md"
+PAGE = Path(__file__).parents[1] / "docs" / "synth.md"
 
 if __name__ == "__main__":
     PAGE.write_text(page(RANGES), encoding="utf-8")
