@@ -44,16 +44,22 @@ class ImageSettings:
     hop_samples: int = 128  # between frames (compact)
     linear_bins: int = 40  # lowest bins kept one by one (compact)
     dense_frames: int = 24  # first frames kept one by one (compact)
-    tonal_below_hz: float = 1000.0  # below: phase follows the tones; above: noise, coherent at the onset only
+    tonal_below_hz: float = 1000.0  # what lies below is made of tones; above, of noise
 
 
 # A kick or tom is its low end: 21 Hz a bin tell 45 Hz from 50, and the onset is known, so the long window costs no
-# pre-echo (measured: pitch within 0.1 semitones, 1.8 off with 1024). A closed hat is over before a long window is.
+# pre-echo (measured: pitch within 0.1 semitones, 1.8 off with 1024). A closed hat is over before a long window is. The
+# tones of a snare lie below 450 Hz, and what is noise above them must not be taken for tones.
 _LOW = ImageSettings(window_samples=2048, hop_samples=256, linear_bins=60)
+_NOISY = ImageSettings(tonal_below_hz=300.0)
 _CATEGORY_IMAGES = {
     "kick": _LOW,
+    "snare": ImageSettings(tonal_below_hz=450.0),
+    "clap": _NOISY,
+    "hat_closed": ImageSettings(window_samples=512, hop_samples=128, linear_bins=24, tonal_below_hz=300.0),
+    "hat_open": _NOISY,
     "tom": _LOW,
-    "hat_closed": ImageSettings(window_samples=512, hop_samples=128, linear_bins=24),
+    "cymbal": _NOISY,
 }
 
 

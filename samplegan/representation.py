@@ -35,6 +35,7 @@ FLOOR_DB = -90.0  # re a full-scale sine: what is quieter is silence
 CEILING_DB = 0.0
 DRAFT_RANGE_DB = 160.0
 KAISER_BETA = 14.0
+GRAIN_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Representation:
     frames: int
     linear_bins: int  # kept one by one (compact)
     dense_frames: int  # kept one by one (compact)
-    tonal_below_hz: float  # the phase of what lies below follows the tones; above, noise after the onset
+    tonal_below_hz: float  # what lies below is made of tones; above, of noise
     iterations: int = 40  # of phase reconstruction of what both channels share, the last ten fast Griffin-Lim
     settle_iterations: int = 2  # after which each channel goes on alone
 
@@ -140,6 +141,21 @@ class _Plan:
             self.frame_grid = Grid.frames(self.frames, spec.frames, spec.dense_frames)
         self.scale = FixedScale(FLOOR_DB, CEILING_DB, reference_magnitude=float(values.sum()) / 2)
 
+        self.noise_rms = np.float32(np.sqrt(np.sum(values.astype(np.float64) ** 2)))
+
+    @cached_property
+    def octaves_above_tonal(self) -> F32:
+        """[bin]: 0 up to `tonal_below_hz`, 1 from an octave above."""
+        hertz = np.maximum(np.arange(self.stft.bins), 0.5) * (SAMPLE_RATE / self.spec.window_samples)
+        return np.clip(np.log2(hertz / max(self.spec.tonal_below_hz, 1.0)), 0.0, 1.0).astype(np.float32)
+
+    @cached_property
+    def noise_share(self) -> F32:
+        """[frame, bin]: how much of a cell is noise. None at the onset, whose frames hold a click; all after 10 ms."""
+        seconds = np.arange(self.stft.frames) * (self.spec.hop_samples / SAMPLE_RATE)
+        after_onset = np.clip(seconds / GRAIN_SECONDS, 0.0, 1.0).astype(np.float32)
+        return after_onset[:, np.newaxis] * self.octaves_above_tonal
+
     @cached_property
     def support(self) -> F32:
         """Nothing sounds before the onset: 1 from there on."""
@@ -174,6 +190,10 @@ class _Plan:
             mask = energy_mask(magnitude)
             audio = griffin_lim(magnitude, self.stft, iterations=spec.iterations, mask=mask, seed=seed)
             return audio[:, : spec.length_samples]
+        # A cell holds the average power of many points of the transform; the noise it stands for is uneven. Without
+        # its grain a snare comes back as regular as a comb.
+        grain, grain_phase = self.grain(seed)
+        magnitude *= grain
         shared = magnitude.mean(axis=0, keepdims=True)
         # Plain Griffin-Lim stagnates; reflections get the phase of the low end right.
         audio = raar(
@@ -181,7 +201,7 @@ class _Plan:
             self.stft,
             iterations=spec.iterations,
             support=self.support,
-            start_phase=self.start_phase(shared[0], seed),
+            start_phase=self.start_phase(shared[0], grain_phase, seed),
         )
         # Channels that look for their phase alone drift apart wherever their images differ by a hair: a mono snare
         # comes back as wide as two strangers (measured in docs/representation.md). Both start from one phase, and
@@ -196,19 +216,24 @@ class _Plan:
         )
         return audio[:, : spec.length_samples]
 
-    def start_phase(self, magnitude: F32, seed: int) -> F32:
-        """[frame, bin] of what both channels share."""
-        phase = pghi(
+    def grain(self, seed: int) -> tuple[F32, F32]:
+        """White noise: its magnitude [frame, bin], of mean power 1 where noise is meant and 1 elsewhere, and its
+        phase. Multiplied with a smooth magnitude it is that noise, filtered."""
+        random = np.random.default_rng(seed)
+        noise = self.stft.forward(random.standard_normal((1, self.stft.length_samples), dtype=np.float32))[0]
+        magnitude = np.abs(noise) / self.noise_rms
+        return magnitude**self.noise_share, np.angle(noise)
+
+    def start_phase(self, magnitude: F32, grain_phase: F32, seed: int) -> F32:
+        """[frame, bin]: integrated from the magnitude where tones are meant, the grain's where noise is."""
+        integrated = pghi(
             magnitude,
             gamma=self.gamma,
             hop_samples=self.spec.hop_samples,
             window_samples=self.spec.window_samples,
             seed=seed,
         )
-        first = round(self.spec.tonal_below_hz / SAMPLE_RATE * self.spec.window_samples)
-        noise = np.random.default_rng(seed).uniform(-np.pi, np.pi, phase.shape).astype(np.float32)
-        phase[:, first:] = noise[:, first:]
-        return phase
+        return np.where(self.octaves_above_tonal > 0, grain_phase, integrated)
 
 
 _plans = threading.local()
