@@ -36,6 +36,9 @@ CEILING_DB = 0.0
 DRAFT_RANGE_DB = 160.0
 KAISER_BETA = 14.0
 GRAIN_SECONDS = 0.01
+# A generated image never quite reaches the floor where it means silence, and a thousand bins a hair above it hiss. What
+# is less than this above the floor is silence; from twice this on it is what it says.
+SILENT_DB = 2.5
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,8 @@ class _Plan:
             inside = from_image(image).transpose(0, 2, 1)
         else:
             level = self.band_grid.spread(self.frame_grid.spread(image).transpose(0, 2, 1))
-            inside = self.scale.from_image(level)
+            above_floor_db = (level + 1) * self.spec.decibels_per_unit
+            inside = self.scale.from_image(level) * np.clip(above_floor_db / SILENT_DB - 1, 0, 1)
         magnitude[:, : self.frames, : self.bins] = inside
         return magnitude
 
