@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
-from samplegan.errors import ConfigError
+from samplegan.errors import ConfigError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -35,22 +34,8 @@ CATEGORIES = {
 }
 
 
-def nearest(word: str, choices: list[str]) -> str | None:
-    """The choice that `word` was probably meant to be.
-
-    >>> nearest("hat_close", list(CATEGORIES))
-    'hat_closed'
-    """
-    matches = difflib.get_close_matches(word, choices, n=1)
-    return matches[0] if matches else None
-
-
 def category_named(name: str) -> Category:
     """Look a category up. Raises ConfigError naming the nearest one."""
     if name not in CATEGORIES:
-        near = nearest(name, list(CATEGORIES))
-        raise ConfigError(
-            f"'{name}' is not a category",
-            hint=(f"did you mean '{near}'? " if near else "") + f"categories: {', '.join(CATEGORIES)}",
-        )
+        raise ConfigError(f"'{name}' is not a category", hint=did_you_mean(name, "categories", CATEGORIES))
     return CATEGORIES[name]

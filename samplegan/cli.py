@@ -19,8 +19,8 @@ import typer.core
 from typer.main import get_command
 
 from samplegan import __version__
-from samplegan.categories import CATEGORIES, nearest
-from samplegan.errors import ConfigError, PartialError, SampleganError
+from samplegan.categories import CATEGORIES
+from samplegan.errors import ConfigError, PartialError, SampleganError, did_you_mean
 
 if TYPE_CHECKING:
     from samplegan.store import ModelInfo
@@ -60,10 +60,9 @@ class _Group(typer.core.TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            near = nearest(args[0], list(self.commands))
             raise ConfigError(
                 f"there is no command '{args[0]}'",
-                hint=(f"did you mean '{near}'? " if near else "") + f"commands: {', '.join(self.commands)}",
+                hint=did_you_mean(args[0], "commands", self.commands),
             )
         return super().resolve_command(ctx, args)
 

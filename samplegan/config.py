@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from samplegan.categories import category_named, nearest
-from samplegan.errors import ConfigError
+from samplegan.categories import category_named
+from samplegan.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 PACK_FILE = "pack.yaml"
@@ -253,11 +253,10 @@ def from_document(kind: type[T], document: Any, *, file: Path | None = None, pla
     for key, value in document.items():
         where = f"{place}.{key}" if place else str(key)
         if key not in fields:
-            near = nearest(str(key), list(fields))
             raise ConfigError(
                 f"unknown key '{where}'",
                 file=file,
-                hint=(f"did you mean '{near}'? " if near else "") + f"known keys: {', '.join(fields)}",
+                hint=did_you_mean(str(key), "known keys", fields),
             )
         values[key] = _converted(hints[key], value, file=file, where=where)
     for name, entry in fields.items():

@@ -13,6 +13,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -70,3 +72,14 @@ class Stopped(SampleganError):
     def __init__(self, what: str, *, signal_number: int, hint: str | None = None) -> None:
         super().__init__(what, hint=hint)
         self.exit_code = 128 + signal_number
+
+
+def did_you_mean(word: str, kind: str, choices: Iterable[str]) -> str:
+    """The hint for a word that is none of the choices: the one that was probably meant, and all of them.
+
+    >>> did_you_mean("hat_close", "categories", ["kick", "hat_closed"])
+    "did you mean 'hat_closed'? categories: kick, hat_closed"
+    """
+    known = list(choices)
+    near = difflib.get_close_matches(word, known, n=1)
+    return (f"did you mean '{near[0]}'? " if near else "") + f"{kind}: {', '.join(known)}"

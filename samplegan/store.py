@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samplegan.categories import category_named, nearest
+from samplegan.categories import category_named
 from samplegan.config import Training, from_document
-from samplegan.errors import ConfigError, InputError, SampleganError
+from samplegan.errors import ConfigError, InputError, SampleganError, did_you_mean
 from samplegan.files import sha256_of, write_atomic
 from samplegan.representation import Representation
 
@@ -184,11 +184,11 @@ def find_model(name_or_path: str) -> Path:
         if candidate.is_file():
             return candidate
     names = [model.name for model in list_models()]
-    near = nearest(name_or_path, names)
     raise ConfigError(
         f"there is no model named '{name_or_path}'",
-        hint=(f"did you mean '{near}'? " if near else "")
-        + (f"models: {', '.join(names)}" if names else "train one with `samplegan train packs/kicks`"),
+        hint=did_you_mean(name_or_path, "models", names)
+        if names
+        else "train one with `samplegan train packs/kicks`",
     )
 
 

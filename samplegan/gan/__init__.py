@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from samplegan.categories import nearest
-from samplegan.errors import ConfigError
+from samplegan.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from samplegan.config import Training
@@ -26,10 +25,9 @@ class Networks:
 def check_architecture(name: str) -> None:
     """Raise ConfigError, naming the nearest one, for an unknown architecture."""
     if name not in ARCHITECTURES:
-        near = nearest(name, list(ARCHITECTURES))
         raise ConfigError(
             f"'{name}' is not an architecture",
-            hint=(f"did you mean '{near}'? " if near else "") + f"architectures: {', '.join(ARCHITECTURES)}",
+            hint=did_you_mean(name, "architectures", ARCHITECTURES),
         )
 
 
