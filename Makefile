@@ -5,7 +5,7 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 .PHONY: pack test lint clean
 
 pack: .venv/ready
-	.venv/bin/samplegan render kick --count 200 --out MyPack/ --skip-existing
+	.venv/bin/samplegan render samplegan/weights/kick.safetensors --count 200 --out MyPack/ --skip-existing
 
 test: .venv/ready-dev lint
 	.venv/bin/pytest
