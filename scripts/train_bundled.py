@@ -1,6 +1,6 @@
 """Train the bundled models, in the order given, and put them where `samplegan render` finds them.
 
-    python scripts/train_bundled.py kick snare hat_closed --minutes 36 --threads 1
+    python scripts/train_bundled.py kick snare hat_closed --minutes 55 --threads 1
 
 Each is trained from packs/<plural>/pack.yaml, that is on the synthesiser's sounds, in a folder of its own (--work),
 where a stopped run is resumed. The model, its card and its wall of spectrograms (held-out sounds left, generated right)
@@ -25,7 +25,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("categories", nargs="+", choices=list(CATEGORIES))
-    parser.add_argument("--minutes", type=float, default=36.0, help="of training, each")
+    parser.add_argument("--minutes", type=float, default=55.0, help="of training, each")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--work", type=Path, default=Path("bundled-runs"), help="where the runs are kept")
     arguments = parser.parse_args()
