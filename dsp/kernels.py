@@ -23,9 +23,9 @@ def jit(function: Callable[..., Any]) -> Any:
     it may write to neither (a read-only install run by a user without a home). Only start-up time is lost
     then.
     """
-    compiled = partial(
-        numba.njit, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}
-    )
+    # No fastmath: it leaves rounding to the optimiser, and code compiled in this process rounded otherwise than the
+    # same code loaded from the cache, so that a first render differed from every later one.
+    compiled = partial(numba.njit, nogil=True, error_model="numpy")
     try:
         return compiled(cache=True)(function)
     except RuntimeError:  # "no locator available"

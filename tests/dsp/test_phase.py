@@ -235,3 +235,31 @@ def test_kernels_do_what_their_python_does():
         kernel(*fast, *arguments)
         kernel.py_func(*slow, *arguments)
         np.testing.assert_allclose(fast, slow, atol=1e-5)
+
+
+def test_a_first_run_that_compiles_gives_the_bytes_of_every_later_one(tmp_path):
+    import hashlib
+    import os
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, numpy as np\n"
+        "from dsp.phase import griffin_lim, raar\n"
+        "from dsp.stft import Stft, window\n"
+        "stft = Stft(12_000, window('hann', 2048), 256)\n"
+        "magnitude = np.abs(stft.forward(np.random.default_rng(0).standard_normal((1, 12_000)).astype(np.float32)))\n"
+        "for method in (raar, griffin_lim):\n"
+        "    sys.stdout.buffer.write(method(magnitude, stft, iterations=12, seed=1).tobytes())\n"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    ]
+    assert len(runs[0]) == 2 * 4 * 12_000
+    assert len({hashlib.sha256(run).digest() for run in runs}) == 1

@@ -102,6 +102,7 @@ def test_names_that_could_not_be_files_are_refused(name):
 
 def test_bundled_models_load_and_draw():
     bundled = [model for model in store.list_models() if model.bundled]
+    assert {"kick", "snare", "hat_closed"} <= {info.name for info in bundled}
     for info in bundled:
         model = store.load_model(str(info.path))
         assert model.category == info.card["category"]
