@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dsp import kernels
+from dsp.kernels import cells
 
 F32 = NDArray[np.float32]
 
@@ -89,7 +89,7 @@ class Grid:
         """
         power = self._checked("power", power, self.points)
         out = np.empty((*power.shape[:-1], self.cells), dtype=np.float32)
-        kernels.pool_rows(
+        cells.pool_rows(
             power.reshape(-1, self.points),
             self._starts,
             self._counts,
@@ -105,7 +105,7 @@ class Grid:
         """
         level_db = self._checked("level_db", level_db, self.cells)
         out = np.empty((*level_db.shape[:-1], self.points), dtype=np.float32)
-        kernels.spread_rows(
+        cells.spread_rows(
             level_db.reshape(-1, self.cells), self._left, self._fraction, out.reshape(-1, self.points)
         )
         return out

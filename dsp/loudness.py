@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp import kernels
+from dsp.kernels import waveform
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -64,7 +64,7 @@ def k_weight(audio: F32, rate_hz: int = 44_100, *, ring_samples: int = 0) -> F64
     out.
     """
     weighted = np.empty((audio.shape[0], audio.shape[1] + ring_samples))
-    kernels.biquads(audio, k_weighting(rate_hz), weighted)
+    waveform.biquads(audio, k_weighting(rate_hz), weighted)
     return weighted
 
 
@@ -79,7 +79,7 @@ def momentary_maximum_lufs(
     """
     window_samples = round(window_seconds * rate_hz)
     power = np.square(k_weight(audio, rate_hz, ring_samples=window_samples)).sum(axis=0)
-    return _lufs(kernels.largest_window_sum(power, window_samples) / window_samples)
+    return _lufs(waveform.largest_window_sum(power, window_samples) / window_samples)
 
 
 def integrated_lufs(audio: F32, rate_hz: int = 44_100) -> float | None:
@@ -107,7 +107,7 @@ def true_peak(audio: F32) -> float:
     which moves the reading by less than 0.1 dB but not below a good resampler's. The samples themselves count
     too.
     """
-    return float(kernels.interpolated_peak(np.ascontiguousarray(audio), *_interpolator()))
+    return float(waveform.interpolated_peak(np.ascontiguousarray(audio), *_interpolator()))
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp import kernels
+from dsp.kernels import waveform
 
 F32 = NDArray[np.float32]
 
@@ -119,7 +119,7 @@ def pitch_and_sweep(mono: F32, rate_hz: int = 44_100) -> PitchTrack:
     factor = max(round(rate_hz / _ANALYSIS_RATE_HZ), 1)
     rate = rate_hz / factor
     low = np.empty(sound.shape[0] // factor, dtype=np.float32)
-    kernels.decimate(np.ascontiguousarray(sound), _lowpass(factor), factor, low)
+    waveform.decimate(np.ascontiguousarray(sound), _lowpass(factor), factor, low)
     frames = _track(low, rate)
     if frames.times.size < 3:
         return _NO_PITCH
@@ -165,8 +165,8 @@ def _track(low: F32, rate: float) -> _Frames:
     np.cumsum(np.square(low, dtype=np.float64), out=energy[1:])
     rows = []
     for centre in range(hop, low.shape[0] - hop, hop):
-        kernels.periodicity(low, energy, centre, first_lag, similarity)
-        lag, value, level = kernels.best_period(low, centre, first_lag, similarity, _NEAR_BEST)
+        waveform.periodicity(low, energy, centre, first_lag, similarity)
+        lag, value, level = waveform.best_period(low, centre, first_lag, similarity, _NEAR_BEST)
         if lag > 0.0:
             rows.append((centre / rate, rate / lag, value, level))
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)

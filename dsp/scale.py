@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp import kernels
+from dsp.kernels import decibels
 
 F32 = NDArray[np.float32]
 
@@ -37,7 +37,7 @@ def to_image(magnitude: F32, *, peak: float | None = None) -> F32:
         out[...] = -1.0
         return out
     slope = 2.0 / (DRAFT_CEILING_DB - DRAFT_SILENT_DB)
-    kernels.magnitude_to_level(
+    decibels.magnitude_to_level(
         magnitude.reshape(-1),
         np.float32(DRAFT_PEAK / peak),
         np.float32(DRAFT_THRESHOLD_DB),
@@ -58,7 +58,7 @@ def from_image(image: F32, *, peak: float = 1.0) -> F32:
     image = np.ascontiguousarray(image, dtype=np.float32)
     out = np.empty_like(image)
     slope = (DRAFT_CEILING_DB - DRAFT_SILENT_DB) / 2.0
-    kernels.level_to_magnitude(
+    decibels.level_to_magnitude(
         image.reshape(-1),
         np.float32(slope),
         np.float32(slope + DRAFT_SILENT_DB),
@@ -98,7 +98,7 @@ class FixedScale:
         magnitude = np.ascontiguousarray(magnitude, dtype=np.float32)
         out = np.empty_like(magnitude)
         slope = 2.0 / (self.ceiling_db - self.floor_db)
-        kernels.magnitude_to_level(
+        decibels.magnitude_to_level(
             magnitude.reshape(-1),
             np.float32(1.0 / self.reference_magnitude),
             np.float32(self.floor_db),
@@ -114,7 +114,7 @@ class FixedScale:
         image = np.ascontiguousarray(image, dtype=np.float32)
         out = np.empty_like(image)
         slope = (self.ceiling_db - self.floor_db) / 2.0
-        kernels.level_to_magnitude(
+        decibels.level_to_magnitude(
             image.reshape(-1),
             np.float32(slope),
             np.float32(slope + self.floor_db),

@@ -7,7 +7,7 @@ import numpy as np
 import pyfftw
 from numpy.typing import NDArray
 
-from dsp import kernels
+from dsp.kernels import framing
 
 F32 = NDArray[np.float32]
 C64 = NDArray[np.complex64]
@@ -191,7 +191,7 @@ class Stft:
             self._padded[:] = 0.0
             self._padded[self._inside] = sound
             for first in range(0, self.frames, self.block_frames):
-                kernels.frame_real(self._padded, self.window, self.hop_samples, first, self._time)
+                framing.frame_real(self._padded, self.window, self.hop_samples, first, self._time)
                 self._to_spectrum.execute()
                 count = min(self.block_frames, self.frames - first)
                 result[first : first + count] = self._spectrum[:count]
@@ -213,8 +213,8 @@ class Stft:
                 self._spectrum[:count] = source[first : first + count]
                 self._spectrum[count:] = 0.0
                 self._to_time.execute()
-                kernels.overlap_real(self._time, self.window, self.hop_samples, first, self._padded)
-            kernels.multiply_in_place(self._padded, self.normaliser)
+                framing.overlap_real(self._time, self.window, self.hop_samples, first, self._padded)
+            framing.multiply_in_place(self._padded, self.normaliser)
             sound[:] = self._padded[self._inside]
         return audio
 
@@ -288,20 +288,20 @@ class PairTransform:
     def to_spectrum(self, first_frame: int) -> None:
         """Frames of the current sound from ``first_frame`` → ``spectrum``."""
         stft = self.stft
-        kernels.frame_pairs(self._source, stft.window, stft.hop_samples, first_frame, self.time)
+        framing.frame_pairs(self._source, stft.window, stft.hop_samples, first_frame, self.time)
         self._to_spectrum.execute()
 
     def to_time(self, first_frame: int) -> None:
         """``spectrum`` → added to the next sound."""
         stft = self.stft
         self._to_time.execute()
-        kernels.overlap_pairs(
+        framing.overlap_pairs(
             self.time, stft.window, stft.hop_samples, first_frame, self._target, self._frame_rows
         )
 
     def turn(self, normaliser: F32) -> None:
         """All frames are added: the next sound becomes the current one."""
-        kernels.multiply_in_place(self._target, normaliser)
+        framing.multiply_in_place(self._target, normaliser)
         self._source, self._target = self._target, self._source
         self._target[:] = 0.0
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp import kernels
+from dsp.kernels import waveform
 from dsp.pitch import envelope, onset_sample, pitch_and_sweep
 from samplegan.audio import SAMPLE_RATE
 from samplegan.errors import InputError
@@ -125,7 +125,7 @@ def describe(audio: F32) -> Descriptors:
         mono_loss_db=max(_decibels(mid_energy + side_energy, mid_energy), 0.0),
         low_correlation=lows,
         dc_dbfs=_dc_dbfs(audio, onset),
-        clipped_runs=sum(kernels.flat_runs(channel, np.float32(FULL_SCALE), 3) for channel in audio),
+        clipped_runs=sum(waveform.flat_runs(channel, np.float32(FULL_SCALE), 3) for channel in audio),
         clicks=_clicks(mid, side, onset, peak),
         start_step_dbfs=_decibels(float(np.abs(audio[:, 0]).max()) ** 2),
         end_step_dbfs=_decibels(float(np.abs(audio[:, -1]).max()) ** 2),
@@ -286,7 +286,7 @@ def _clicks(mid: F32, side: F32 | None, onset: int, peak: float) -> int:
     """Isolated discontinuities after the attack, in mid and side (most clicks are in only one of them)."""
     skip = np.array([0, onset + round(0.003 * SAMPLE_RATE)])
     return sum(
-        kernels.isolated_steps(
+        waveform.isolated_steps(
             np.ascontiguousarray(signal), _CLICK_REACH_SAMPLES, _CLICK_PROMINENCE, _CLICK_FLOOR * peak, skip
         )
         for signal in ((mid,) if side is None else (mid, side))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp import kernels
+from dsp.kernels import waveform
 from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE, quantise_24
 from samplegan.errors import InputError
 from samplegan.loudness import CEILING_DBTP, TARGET_LUFS, Gain, Loudness, measure, normalise
@@ -113,7 +113,7 @@ def remove_dc_and_low_side(audio: F32) -> F64:
 
 def _filtered(channel: F32, sections: F64) -> F64:
     out = np.empty((1, channel.size))
-    kernels.biquads(np.ascontiguousarray(channel[np.newaxis], dtype=np.float32), sections, out)
+    waveform.biquads(np.ascontiguousarray(channel[np.newaxis], dtype=np.float32), sections, out)
     return out[0]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dsp import kernels
+from dsp.kernels import waveform
 from samplegan.audio import SourceAudio, find_audio_files, read_audio, to_stereo_44k
 from samplegan.descriptors import FULL_SCALE, Descriptors, describe
 from samplegan.errors import InputError, UnreadableAudio
@@ -280,7 +280,7 @@ def _defects(sound: Descriptors, loudness: Loudness, *, channels: int) -> tuple[
 
 
 def _clipped_runs(source: SourceAudio) -> int:
-    return sum(kernels.flat_runs(channel, np.float32(FULL_SCALE), 3) for channel in source.samples)
+    return sum(waveform.flat_runs(channel, np.float32(FULL_SCALE), 3) for channel in source.samples)
 
 
 def _row(label: str, text: str) -> str:

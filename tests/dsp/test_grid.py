@@ -4,8 +4,8 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsp import kernels
 from dsp.grid import Grid
+from dsp.kernels import cells
 
 ENERGY_TOLERANCE = 1e-5  # relative
 SMOOTH_DB = 0.6  # mean error of pooling a smooth spectrum to a quarter of its bins and spreading it again
@@ -91,8 +91,8 @@ def test_kernels_do_what_their_python_does():
     grid = Grid.bands(50, 20, 5)
     power = np.random.default_rng(0).random((2, 50), dtype=np.float32)
     out = np.zeros((2, 20), dtype=np.float32)
-    kernels.pool_rows.py_func(power, grid._starts, grid._counts, grid._weights, out)
+    cells.pool_rows.py_func(power, grid._starts, grid._counts, grid._weights, out)
     np.testing.assert_allclose(out, grid.pool(power), rtol=1e-6)
     spread = np.zeros((2, 50), dtype=np.float32)
-    kernels.spread_rows.py_func(out, grid._left, grid._fraction, spread)
+    cells.spread_rows.py_func(out, grid._left, grid._fraction, spread)
     np.testing.assert_allclose(spread, grid.spread(out), rtol=1e-5)

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from dsp import kernels, loudness
+from dsp import loudness
+from dsp.kernels import waveform
 
 RATE = 44_100
 
@@ -133,19 +134,21 @@ def test_true_peak_agrees_with_other_resamplers(seed):
 def test_skipping_quiet_stretches_does_not_change_the_peak():
     sound = kick(0.2, seed=9)
     phases, bound = loudness._interpolator()
-    assert kernels.interpolated_peak(sound, phases, bound) == kernels.interpolated_peak(sound, phases, np.inf)
+    assert waveform.interpolated_peak(sound, phases, bound) == waveform.interpolated_peak(
+        sound, phases, np.inf
+    )
 
 
 def test_compiled_and_plain_kernels_agree():
     sound = kick(0.01)
     sections = loudness.k_weighting(RATE)
     compiled, plain = np.empty((2, 500)), np.empty((2, 500))
-    kernels.biquads(sound, sections, compiled)
-    kernels.biquads.py_func(sound, sections, plain)
+    waveform.biquads(sound, sections, compiled)
+    waveform.biquads.py_func(sound, sections, plain)
     assert np.allclose(compiled, plain, atol=1e-12)
     phases, bound = loudness._interpolator()
-    assert kernels.interpolated_peak(sound, phases, bound) == pytest.approx(
-        float(kernels.interpolated_peak.py_func(sound, phases, bound)), rel=1e-5
+    assert waveform.interpolated_peak(sound, phases, bound) == pytest.approx(
+        float(waveform.interpolated_peak.py_func(sound, phases, bound)), rel=1e-5
     )
     power = np.square(compiled).sum(axis=0)
-    assert kernels.largest_window_sum(power, 40) == pytest.approx(np.convolve(power, np.ones(40)).max())
+    assert waveform.largest_window_sum(power, 40) == pytest.approx(np.convolve(power, np.ones(40)).max())

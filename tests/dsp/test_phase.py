@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import reference
 
-from dsp import kernels
+from dsp.kernels import projection
 from dsp.phase import HANN_GAMMA, energy_mask, fit_gamma, griffin_lim, pghi, raar, window_gamma
 from dsp.stft import Stft, window
 
@@ -230,7 +230,10 @@ def test_kernels_do_what_their_python_does():
     f = np.float32
     start = random.standard_normal((5, 20)).astype(np.float32)
     start[4] = np.abs(start[4])
-    for kernel, arguments in ((kernels.accelerate_row, (f(0.9),)), (kernels.reflect_row, (f(0.9), f(1)))):
+    for kernel, arguments in (
+        (projection.accelerate_row, (f(0.9),)),
+        (projection.reflect_row, (f(0.9), f(1))),
+    ):
         fast, slow = start.copy(), start.copy()
         kernel(*fast, *arguments)
         kernel.py_func(*slow, *arguments)

@@ -11,7 +11,7 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsp import kernels
+from dsp.kernels import framing, projection
 from dsp.stft import Stft, StftShape, shape_for, window
 
 ROUND_TRIP_DB = -120.0  # float32 leaves about -139; a hair of window at the edges costs some
@@ -257,12 +257,12 @@ def test_a_sound_and_its_windows_fit_into_its_shape(length, half, frames):
 def test_kernels_do_what_their_python_does(noise):
     values = window("hann", 64)
     fast, slow = np.zeros((2, 6, 64), dtype=np.float32)
-    kernels.frame_real(noise[0], values, 16, 3, fast)
-    kernels.frame_real.py_func(noise[0], values, 16, 3, slow)
+    framing.frame_real(noise[0], values, 16, 3, fast)
+    framing.frame_real.py_func(noise[0], values, 16, 3, slow)
     assert fast.tobytes() == slow.tobytes()
     fast_sum, slow_sum = np.zeros((2, 400), dtype=np.float32)
-    kernels.overlap_real(fast, values, 16, 3, fast_sum)
-    kernels.overlap_real.py_func(slow, values, 16, 3, slow_sum)
+    framing.overlap_real(fast, values, 16, 3, fast_sum)
+    framing.overlap_real.py_func(slow, values, 16, 3, slow_sum)
     np.testing.assert_allclose(fast_sum, slow_sum, atol=1e-6)
 
 
@@ -270,11 +270,11 @@ def test_two_frames_travel_through_one_transform(noise):
     frames = noise[:, :64].astype(np.complex64)
     spectra = np.fft.rfft(noise[:, :64], axis=1).astype(np.complex64)
     packed = np.zeros(128, dtype=np.float32)
-    kernels.pack_pair(*planes(spectra), packed)
+    projection.pack_pair(*planes(spectra), packed)
     together = np.fft.fft(frames[0] + 1j * frames[1]).astype(np.complex64)
     np.testing.assert_allclose(packed.view(np.complex64), together, atol=1e-4)
     rows = np.zeros((4, 33), dtype=np.float32)
-    kernels.unpack_pair(packed, *rows)
+    projection.unpack_pair(packed, *rows)
     np.testing.assert_allclose(rows, planes(spectra), atol=1e-5)
 
 
