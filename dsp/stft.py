@@ -1,7 +1,7 @@
 """Short-time Fourier transforms, planned in advance, and the shapes of the images they make."""
 
+import threading
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pyfftw
@@ -18,10 +18,14 @@ GAUSSIAN_EDGE = 0.01
 # The samples of one block of frames: large enough that calls cost nothing, small enough that the block stays
 # in the processor's cache between framing, transform, projection and overlap-add.
 BLOCK_SAMPLES = 32_768
+# A phase loop calls its kernels once per block and iteration, and waits on Python in between: as few blocks as the
+# outer cache holds.
+PAIR_BLOCK_SAMPLES = 160_000
 
 # FFTW_MEASURE times candidate plans and so picks different ones, with different rounding, in different
 # processes. FFTW_ESTIMATE always picks the same: the same seed gives the same bytes.
 PLANNER = "FFTW_ESTIMATE"
+_planner = threading.Lock()  # FFTW plans are executed, but not made, by many threads at once
 
 # An overlap-add sum this far below its maximum would amplify rounding noise by as much when divided out.
 SMALLEST_OVERLAP = 1e-6
@@ -155,29 +159,25 @@ class Stft:
         self.bins = self.window_samples // 2 + 1
         self.frames = (length_samples - 1 + self.window_samples // 2) // hop_samples + 1
 
-        # Frames are worked on in equal blocks of an even number; the last is filled up with silence.
-        largest_block = max(2, BLOCK_SAMPLES // self.window_samples)
-        self.blocks = -(-self.frames // largest_block)
-        self.block_frames = -(-self.frames // (2 * self.blocks)) * 2
-        self.padded_frames = self.blocks * self.block_frames
-        self._first = self.window_samples // 2  # where the sound begins in the padded buffers
-        padded_samples = (self.padded_frames - 1) * hop_samples + self.window_samples
-        padded_samples = max(padded_samples, self._first + length_samples)
-        self._inside = slice(self._first, self._first + length_samples)
-        self._padded = np.zeros(padded_samples, dtype=np.float32)
+        self.blocks, self.block_frames = _blocks(self.frames, self.window_samples, BLOCK_SAMPLES)
+        padded_samples = (self.blocks * self.block_frames - 1) * hop_samples + self.window_samples
+        first = self.window_samples // 2  # where the sound begins in the padded buffers
+        self.inside = slice(first, first + length_samples)
+        self._padded = np.zeros(max(padded_samples, first + length_samples), dtype=np.float32)
         self.normaliser = self._inverse_overlap()
 
         shape = (self.block_frames, self.window_samples)
         self._time = pyfftw.zeros_aligned(shape, dtype=np.float32)
         self._spectrum = pyfftw.zeros_aligned((self.block_frames, self.bins), dtype=np.complex64)
-        self._to_spectrum = pyfftw.FFTW(self._time, self._spectrum, axes=(1,), flags=(PLANNER,))
-        self._to_time = pyfftw.FFTW(
-            self._spectrum,
-            self._time,
-            axes=(1,),
-            direction="FFTW_BACKWARD",
-            flags=(PLANNER, "FFTW_DESTROY_INPUT"),
-        )
+        with _planner:
+            self._to_spectrum = pyfftw.FFTW(self._time, self._spectrum, axes=(1,), flags=(PLANNER,))
+            self._to_time = pyfftw.FFTW(
+                self._spectrum,
+                self._time,
+                axes=(1,),
+                direction="FFTW_BACKWARD",
+                flags=(PLANNER, "FFTW_DESTROY_INPUT"),
+            )
 
     def forward(self, audio: F32, *, out: C64 | None = None) -> C64:
         """The spectrum of every sound.
@@ -189,7 +189,7 @@ class Stft:
         spectrum = self._result(out, (audio.shape[0], self.frames, self.bins), np.dtype(np.complex64))
         for sound, result in zip(audio, spectrum, strict=True):
             self._padded[:] = 0.0
-            self._padded[self._inside] = sound
+            self._padded[self.inside] = sound
             for first in range(0, self.frames, self.block_frames):
                 framing.frame_real(self._padded, self.window, self.hop_samples, first, self._time)
                 self._to_spectrum.execute()
@@ -215,13 +215,8 @@ class Stft:
                 self._to_time.execute()
                 framing.overlap_real(self._time, self.window, self.hop_samples, first, self._padded)
             framing.multiply_in_place(self._padded, self.normaliser)
-            sound[:] = self._padded[self._inside]
+            sound[:] = self._padded[self.inside]
         return audio
-
-    @cached_property
-    def pairs(self) -> "PairTransform":
-        """The buffers and plans of the phase loops, made when first needed."""
-        return PairTransform(self)
 
     def _inverse_overlap(self) -> F32:
         """1 / (N · sum of squared windows) inside the sound, 0 outside; N undoes FFTW's unscaled inverse.
@@ -233,14 +228,14 @@ class Stft:
         for frame in range(self.frames):
             start = frame * self.hop_samples
             overlap[start : start + self.window_samples] += squared
-        inside = overlap[self._inside]
+        inside = overlap[self.inside]
         if not inside.min() > SMALLEST_OVERLAP * inside.max():
             raise ValueError(
                 f"a window of {self.window_samples} samples every {self.hop_samples} samples leaves samples "
                 "uncovered, so the sound cannot be reconstructed. Use a smaller hop"
             )
         normaliser = np.zeros(overlap.shape[0], dtype=np.float32)
-        normaliser[self._inside] = 1.0 / (self.window_samples * inside)
+        normaliser[self.inside] = 1.0 / (self.window_samples * inside)
         return normaliser
 
     def _check_batch(self, what: str, values: NDArray, shape: tuple[int, ...]) -> None:
@@ -263,60 +258,82 @@ class Stft:
 
 
 class PairTransform:
-    """The blocks of the phase loops: two neighbouring frames of one sound share one complex FFT.
+    """The sound, the blocks and the plans of a phase loop: two neighbouring frames share one complex FFT.
 
-    Two real transforms cost three times one complex transform of the same size in FFTW. Frames of the same
-    sound are paired, not channels, so that a sound's result does not depend on its neighbours in the batch.
+    Two real transforms cost nearly three times one complex transform of the same size in FFTW. Frames of the
+    same sound are paired, not channels, so that a sound's result does not depend on its neighbours in the
+    batch and equal channels stay equal.
+
+    Only the first ``frames`` are transformed; from ``blocks`` · ``block_frames`` on the sound has none.
+    ``to_spectrum`` frames the current sound, ``to_time`` adds to the next one, ``turn`` makes that the current.
+    For one thread.
     """
 
-    def __init__(self, stft: Stft) -> None:
+    def __init__(self, stft: Stft, frames: int, support: F32 | None = None) -> None:
         self.stft = stft
-        shape = (stft.block_frames // 2, stft.window_samples)
+        self.blocks, self.block_frames = _blocks(frames, stft.window_samples, PAIR_BLOCK_SAMPLES)
+        self.frames = self.blocks * self.block_frames
+        shape = (self.block_frames // 2, stft.window_samples)
         time = pyfftw.zeros_aligned(shape, dtype=np.complex64)
         spectrum = pyfftw.zeros_aligned(shape, dtype=np.complex64)
-        self._to_spectrum = pyfftw.FFTW(time, spectrum, axes=(1,), flags=(PLANNER,))
-        self._to_time = pyfftw.FFTW(
-            spectrum, time, axes=(1,), direction="FFTW_BACKWARD", flags=(PLANNER, "FFTW_DESTROY_INPUT")
-        )
+        with _planner:
+            forward = pyfftw.FFTW(time, spectrum, axes=(1,), flags=(PLANNER,))
+            backward = pyfftw.FFTW(
+                spectrum, time, axes=(1,), direction="FFTW_BACKWARD", flags=(PLANNER, "FFTW_DESTROY_INPUT")
+            )
+        self._to_spectrum, self._to_time = forward.execute, backward.execute
         self.time: F32 = time.view(np.float32)
         self.spectrum: F32 = spectrum.view(np.float32)
-        self.rows = np.zeros((4, stft.bins), dtype=np.float32)
         self._frame_rows = np.zeros((2, stft.window_samples), dtype=np.float32)
-        self._source = np.zeros_like(stft._padded)
-        self._target = np.zeros_like(stft._padded)
+        padded_samples = (self.frames - 1) * stft.hop_samples + stft.window_samples
+        padded_samples = max(padded_samples, stft.inside.stop)
+        self._source, self._current, self._sum, self._normaliser = (
+            np.zeros(padded_samples, dtype=np.float32) for _ in range(4)
+        )
+        self._normaliser[stft.inside] = stft.normaliser[stft.inside]
+        if support is not None:
+            self._normaliser[stft.inside] *= support
 
-    def to_spectrum(self, first_frame: int) -> None:
+    def to_spectrum(self, first_frame: int, *, extrapolated: bool = True) -> None:
         """Frames of the current sound from ``first_frame`` → ``spectrum``."""
         stft = self.stft
-        framing.frame_pairs(self._source, stft.window, stft.hop_samples, first_frame, self.time)
-        self._to_spectrum.execute()
+        sound = self._source if extrapolated else self._current
+        framing.frame_pairs(sound, stft.window, stft.hop_samples, first_frame, self.time)
+        self._to_spectrum()
 
     def to_time(self, first_frame: int) -> None:
         """``spectrum`` → added to the next sound."""
         stft = self.stft
-        self._to_time.execute()
+        self._to_time()
         framing.overlap_pairs(
-            self.time, stft.window, stft.hop_samples, first_frame, self._target, self._frame_rows
+            self.time, stft.window, stft.hop_samples, first_frame, self._sum, self._frame_rows
         )
 
-    def turn(self, normaliser: F32) -> None:
-        """All frames are added: the next sound becomes the current one."""
-        framing.multiply_in_place(self._target, normaliser)
-        self._source, self._target = self._target, self._source
-        self._target[:] = 0.0
+    def turn(self, momentum: float = 0.0) -> None:
+        """All frames are added: the next sound becomes the current one, extrapolated for ``to_spectrum``.
+
+        The transform is linear, so extrapolating sounds extrapolates their spectra, at a hundredth of the cost.
+        """
+        framing.extrapolate(self._sum, self._normaliser, self._current, np.float32(momentum), self._source)
+
+    def load(self, audio: F32) -> None:
+        """Another sound [sample] becomes the current one; nothing is extrapolated."""
+        self._current[self.stft.inside] = audio
+        self._source[:] = self._current
 
     @property
     def audio(self) -> F32:
         """A view of the current sound [sample]."""
-        return self._source[self.stft._inside]
-
-    def inside(self, values: F32) -> F32:
-        """[sample] values laid over the padded buffer, zero elsewhere."""
-        padded = np.zeros_like(self._source)
-        padded[self.stft._inside] = values
-        return padded
+        return self._current[self.stft.inside]
 
 
 def _check_window_samples(window_samples: int) -> None:
     if window_samples < 2 or window_samples % 2:
         raise ValueError(f"a window needs an even number of samples, at least 2, not {window_samples}")
+
+
+def _blocks(frames: int, window_samples: int, block_samples: int) -> tuple[int, int]:
+    """How many blocks of how many frames: equal, of an even number of frames, the last filled up with silence."""
+    largest = max(2, block_samples // window_samples)
+    blocks = max(1, -(-frames // largest))
+    return blocks, max(2, -(-frames // (2 * blocks)) * 2)

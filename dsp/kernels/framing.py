@@ -80,3 +80,13 @@ def overlap_pairs(frames, window, hop_samples, first_frame, padded, rows):
 def multiply_in_place(values, factors):
     for i in range(values.shape[0]):
         values[i] *= factors[i]
+
+
+@jit
+def extrapolate(total, normaliser, current, momentum, source):
+    """current ← total · normaliser; source ← current + momentum · its last change; total ← 0."""
+    for i in range(total.shape[0]):
+        value = total[i] * normaliser[i]
+        source[i] = value + momentum * (value - current[i])
+        current[i] = value
+        total[i] = np.float32(0.0)

@@ -1,15 +1,241 @@
-"""Iterations that make spectra consistent with the wanted magnitudes."""
+"""Iterations that make spectra consistent with the wanted magnitudes.
 
-from collections.abc import Sequence
+Two sets of spectra: S, the consistent ones (transforms of some sound), and M, those with the wanted magnitudes. All
+methods alternate between the nearest points of both, P_S and P_M:
+
+    Griffin-Lim              c ← P_S P_M c                               (Griffin & Lim 1984)
+    fast Griffin-Lim         the same from c + α·(its last change)       (Perraudin, Balazs & Søndergaard 2013)
+    relaxed reflections      x ← β(x + z) + (1 - 2β)·P_M x,    z = P_S(2 P_M x - x)
+
+The last is RAAR (Luke 2005; for sound Peer, Welker & Gerkmann, 'Beyond Griffin-Lim', 2022), at β = 1 Douglas-Rachford,
+and at β = 1 / (1 + ρ) exactly the ADMM of Masuyama, Yatabe & Oikawa 2019 ('Griffin-Lim like phase recovery via
+ADMM') with penalty ρ: with V = X + U its steps are Z = P_M V, U = V - Z, and X = (ρY + P_S Y)/(1 + ρ) for Y = Z - U =
+2 P_M V - V; so V ← V - P_M V + (ρ(2 P_M V - V) + P_S Y)/(1 + ρ), term by term the same. One loop serves all three.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsp.kernels import projection
 from dsp.phase.starts import random_phase
-from dsp.stft import Stft
+from dsp.stft import PairTransform, Stft
 
 F32 = NDArray[np.float32]
+
+# Sounds that end early get transforms of their own size, in steps of so many frames.
+FRAMES_STEP = 16
+
+
+class Solver:
+    """One sound of one channel, or of two whose phase difference is known, on its way to its magnitudes.
+
+    Use: ``begin``, then ``griffin_lim`` and ``reflect`` in any order, then ``audio``. For one thread.
+    """
+
+    def __init__(self, stft: Stft, channels: int = 1, support: NDArray | None = None) -> None:
+        self.stft = stft
+        self.support = None if support is None else np.asarray(support, dtype=np.float32)
+        self.channels = channels
+        self.sizes: dict[int, list[PairTransform]] = {}
+        self.transforms = self._sized(stft.frames)
+        plane = (self.transforms[0].frames + 2 * self.transforms[0].blocks, stft.bins)
+        self.targets = np.zeros((channels, *plane), dtype=np.float32)
+        self.state = np.zeros((2 * channels, *plane), dtype=np.float32)  # re and im of every channel
+        self.rows = np.zeros((4 * channels, stft.bins), dtype=np.float32)
+        if channels == 2:
+            self.projected = np.zeros_like(self.state)
+            self.half_difference = np.zeros((2, *plane), dtype=np.float32)  # cosine and sine
+        self.probe: PairTransform | None = None
+        self.unsigned = False
+        self.has_state = False  # that reflections can go on from
+        self.reflected = False  # the transforms hold the reflection of the state, not its projection
+
+    def begin(
+        self, targets: F32, phases: F32, difference: F32 | None = None, *, unsigned: bool = False
+    ) -> None:
+        """Take targets [channel, frame, bin] and phases, radians, of the same shape or [frame, bin].
+
+        For two channels ``difference`` [frame, bin] is the phase of the second less that of the first;
+        ``unsigned``: its sign is not known.
+        """
+        frames = self.stft.frames
+        self.targets[:, :frames] = targets
+        # What is wanted to be silent adds nothing: the frames after the last loud one need no transforms.
+        loud = np.flatnonzero(targets.any(axis=(0, 2)))
+        self.transforms = self._sized(int(loud[-1]) + 1 if loud.size else 0)
+        # Frames beyond the sound share a transform with its last one: what an earlier sound left there would
+        # change its rounding.
+        self.state[:] = 0.0
+        np.multiply(targets, np.cos(phases), out=self.state[0::2, :frames])
+        np.multiply(targets, np.sin(phases), out=self.state[1::2, :frames])
+        if difference is not None:
+            np.cos(0.5 * difference, out=self.half_difference[0, :frames])
+            np.sin(0.5 * difference, out=self.half_difference[1, :frames])
+            self.unsigned = unsigned
+            self.projected[:] = self.state
+        self._emit(self.state)
+        # The state is the start itself, P_M(x) = x, so that its reflection 2 P_M(x) - x = x as well.
+        self.has_state = self.reflected = True
+
+    def load(self, audio: F32) -> None:
+        """Go on from another sound [channel, sample], with the targets of ``begin``."""
+        for transform, channel in zip(self.transforms, audio, strict=True):
+            transform.load(channel)
+        self.has_state = False
+
+    def griffin_lim(self, iterations: int, momentum: float) -> None:
+        """Fast Griffin-Lim. A second call goes on where the first stopped."""
+        if iterations == 0:
+            return
+        self.has_state = False
+        for _ in range(iterations):
+            for block in self._blocks():
+                for transform in self.transforms:
+                    transform.to_spectrum(block.start)
+                self._project(block)
+                for transform in self.transforms:
+                    transform.to_time(block.start)
+            for transform in self.transforms:
+                transform.turn(momentum)
+
+    def reflect(self, iterations: int, relaxation: float) -> None:
+        """Relaxed reflections. A second call goes on where the first stopped."""
+        if iterations == 0:
+            return
+        if not self.has_state:
+            self._adopt()
+        elif not self.reflected:
+            self._emit(2.0 * self._projection() - self.state)
+        for iteration in range(iterations):
+            # After the last step stands P_M(x) itself, not its reflection: the result, for whatever follows.
+            reflects = np.float32(iteration < iterations - 1)
+            for block in self._blocks():
+                for transform in self.transforms:
+                    transform.to_spectrum(block.start)
+                self._reflect(block, np.float32(relaxation), reflects)
+                for transform in self.transforms:
+                    transform.to_time(block.start)
+            for transform in self.transforms:
+                transform.turn()
+        self.has_state, self.reflected = True, False
+
+    @property
+    def audio(self) -> F32:
+        """A copy of the current sound [channel, sample]."""
+        return np.stack([transform.audio for transform in self.transforms])
+
+    def convergence_db(self) -> float:
+        """The spectral convergence of the current sound: 20 log10(‖|STFT| - target‖ / ‖target‖)."""
+        wanted = float(np.sum(np.square(self.targets, dtype=np.float64)))
+        misfit = 0.0
+        if self.probe is None:
+            self.probe = PairTransform(self.stft, self.stft.frames)
+        transform = self.probe
+        # All frames count: what leaks into the silent ones is wrong.
+        for audio, target in zip(self.audio, self.targets, strict=True):
+            transform.load(audio)
+            for first in range(0, transform.frames, transform.block_frames):
+                transform.to_spectrum(first)
+                block = slice(first, first + transform.block_frames)
+                frames = self.stft.frames - first
+                misfit += projection.misfit_pairs(transform.spectrum, target[block], frames, self.rows)
+        return -np.inf if misfit == 0.0 else float(10.0 * np.log10(misfit / max(wanted, 1e-30)))
+
+    def _sized(self, frames: int) -> list[PairTransform]:
+        """One transform for each channel, large enough for so many frames."""
+        frames = min(-(-frames // FRAMES_STEP) * FRAMES_STEP, self.stft.frames)
+        if frames not in self.sizes:
+            self.sizes[frames] = [
+                PairTransform(self.stft, frames, self.support) for _ in range(self.channels)
+            ]
+        return self.sizes[frames]
+
+    def _blocks(self) -> list[slice]:
+        size = self.transforms[0].block_frames
+        return [slice(first, first + size) for first in range(0, self.transforms[0].frames, size)]
+
+    def _project(self, block: slice) -> None:
+        if len(self.transforms) == 1:
+            projection.project_pairs(self.transforms[0].spectrum, self.targets[0, block], self.rows)
+            return
+        left, right = self.transforms
+        projection.project_stereo_pairs(
+            left.spectrum,
+            right.spectrum,
+            self.targets[0, block],
+            self.targets[1, block],
+            self.half_difference[0, block],
+            self.half_difference[1, block],
+            self.unsigned,
+            self.rows,
+        )
+
+    def _reflect(self, block: slice, relaxation: np.float32, reflects: np.float32) -> None:
+        if len(self.transforms) == 1:
+            projection.reflect_pairs(
+                self.transforms[0].spectrum,
+                self.state[0, block],
+                self.state[1, block],
+                self.targets[0, block],
+                relaxation,
+                reflects,
+                self.rows,
+            )
+            return
+        left, right = self.transforms
+        projection.reflect_stereo_pairs(
+            left.spectrum,
+            right.spectrum,
+            self.state[:, block],
+            self.projected[:, block],
+            self.targets[0, block],
+            self.targets[1, block],
+            self.half_difference[0, block],
+            self.half_difference[1, block],
+            self.unsigned,
+            relaxation,
+            reflects,
+            self.rows,
+        )
+
+    def _emit(self, planes: F32) -> None:
+        """The sound of spectra [re and im of every channel][frame, bin] becomes the current one."""
+        for channel, transform in enumerate(self.transforms):
+            for block in self._blocks():
+                re, im = planes[2 * channel, block], planes[2 * channel + 1, block]
+                projection.pack_pairs(re, im, transform.spectrum)
+                transform.to_time(block.start)
+            transform.turn()
+
+    def _adopt(self) -> None:
+        """The state that reflections begin with: the current sound's spectra with the wanted magnitudes."""
+        for transform in self.transforms:
+            transform.load(transform.audio)
+        for block in self._blocks():
+            for transform in self.transforms:
+                transform.to_spectrum(block.start)
+            self._project(block)
+            for channel, transform in enumerate(self.transforms):
+                re, im = self.state[2 * channel, block], self.state[2 * channel + 1, block]
+                projection.unpack_pairs(transform.spectrum, re, im)
+                transform.to_time(block.start)
+        for transform in self.transforms:
+            transform.turn()
+        if len(self.transforms) == 2:
+            self.projected[:] = self.state
+        self.has_state = self.reflected = True
+
+    def _projection(self) -> F32:
+        """P_M of the state."""
+        if len(self.transforms) == 2:
+            return self.projected
+        re, im = self.state
+        factor = self.targets[0] / np.sqrt(re * re + im * im + projection.TINY)
+        return np.stack([re * factor, im * factor])
 
 
 def griffin_lim(
@@ -22,11 +248,9 @@ def griffin_lim(
     support: NDArray | None = None,
     start_phase: F32 | None = None,
     seed: int | Sequence[int] = 0,
+    threads: int = 1,
 ) -> F32:
-    """Sounds whose spectra have nearly the given magnitudes: fast Griffin-Lim.
-
-    Alternates between the nearest consistent spectrum and the nearest with the wanted magnitude, extrapolated
-    by ``momentum`` (Perraudin, Balazs & Søndergaard 2013; 0 is Griffin & Lim 1984).
+    """Sounds whose spectra have nearly the given magnitudes: fast Griffin-Lim; momentum 0 is the plain one.
 
     magnitude    float32 [batch, frame, bin], as of ``stft.forward``
     iterations   0 returns the inverse of the start
@@ -35,16 +259,17 @@ def griffin_lim(
     start_phase  radians [frame, bin], shared by the batch, or [batch, frame, bin]; None is uniformly random
     seed         of the random start: one number, the same start for every sound (which keeps left and right
                  together), or one per sound
+    threads      sounds worked on at a time
 
-    Shape: → float32 [batch, sample]. A sound's result does not depend on the rest of its batch.
+    Shape: → float32 [batch, sample]. A sound's result does not depend on the rest of its batch, nor on threads.
     """
-    _check_iterations(iterations, "momentum", momentum, 0.0, 2.0)
-    loop = _Loop(magnitude, stft, mask=mask, support=support, start_phase=start_phase, seed=seed)
-    for sound in range(loop.batch):
-        loop.start(sound)
-        loop.griffin_lim(iterations, momentum)
-        loop.finish(sound)
-    return loop.audio
+    check_number("momentum", momentum, 0.0, 2.0)
+    check_count("iterations", iterations)
+
+    def run(solver: Solver) -> None:
+        solver.griffin_lim(iterations, momentum)
+
+    return _batch(magnitude, stft, run, mask, support, start_phase, seed, threads)
 
 
 def raar(
@@ -59,25 +284,25 @@ def raar(
     support: NDArray | None = None,
     start_phase: F32 | None = None,
     seed: int | Sequence[int] = 0,
+    threads: int = 1,
 ) -> F32:
     """As ``griffin_lim``, by relaxed averaged alternating reflections: slower to settle, but it does not
     stagnate.
 
-    x ← (β/2)(R_S R_M + 1) x + (1 - β) P_M x, with R = 2P - 1 the reflections at the consistent spectra S and
-    at the wanted magnitudes M, and β the ``relaxation`` (Luke 2005; for phase retrieval of sound Peer, Welker
-    & Gerkmann, 'Beyond Griffin-Lim', 2022). The last ``tail_iterations`` of ``iterations`` are fast
-    Griffin-Lim, which settle what the reflections leave unsettled.
+    The last ``tail_iterations`` of ``iterations`` are fast Griffin-Lim, which settle what the reflections leave
+    unsettled.
     """
-    _check_iterations(iterations, "momentum", momentum, 0.0, 2.0)
-    _check_iterations(tail_iterations, "relaxation", relaxation, 0.0, 1.0)
+    check_number("momentum", momentum, 0.0, 2.0)
+    check_number("relaxation", relaxation, 0.0, 1.0)
+    check_count("iterations", iterations)
+    check_count("tail_iterations", tail_iterations)
     tail = min(tail_iterations, iterations)
-    loop = _Loop(magnitude, stft, mask=mask, support=support, start_phase=start_phase, seed=seed)
-    for sound in range(loop.batch):
-        loop.start(sound)
-        loop.raar(iterations - tail, relaxation)
-        loop.griffin_lim(tail, momentum)
-        loop.finish(sound)
-    return loop.audio
+
+    def run(solver: Solver) -> None:
+        solver.reflect(iterations - tail, relaxation)
+        solver.griffin_lim(tail, momentum)
+
+    return _batch(magnitude, stft, run, mask, support, start_phase, seed, threads)
 
 
 def energy_mask(magnitude: F32) -> F32:
@@ -89,129 +314,107 @@ def energy_mask(magnitude: F32) -> F32:
     return (magnitude > magnitude.mean(axis=(-2, -1), keepdims=True)).astype(np.float32)
 
 
-class _Loop:
-    """The state of one reconstruction: targets, the padded work planes, and the sound being worked on."""
+def each(count: int, work: Callable[[Solver, int], None], make: Callable[[], Solver], threads: int) -> None:
+    """``work(solver, i)`` for i under ``count``, every thread with a solver of its own."""
+    if threads == 1 or count <= 1:
+        solver = make()
+        for i in range(count):
+            work(solver, i)
+        return
+    solvers: SimpleQueue[Solver] = SimpleQueue()
+    for _ in range(min(threads, count)):
+        solvers.put(make())  # here: FFTW's planner is not safe to call from several threads
 
-    def __init__(
-        self,
-        magnitude: F32,
-        stft: Stft,
-        *,
-        mask: F32 | None,
-        support: NDArray | None,
-        start_phase: F32 | None,
-        seed: int | Sequence[int],
-    ) -> None:
-        magnitude = np.asarray(magnitude, dtype=np.float32)
-        wanted = (stft.frames, stft.bins)
-        if magnitude.ndim != 3 or magnitude.shape[1:] != wanted:
-            raise ValueError(
-                f"magnitude must be [batch, {wanted[0]}, {wanted[1]}], not {list(magnitude.shape)}"
-            )
-        if not np.all(np.isfinite(magnitude)) or magnitude.min(initial=0.0) < 0.0:
-            raise ValueError("magnitude holds values that are negative or not finite")
-        self.batch = magnitude.shape[0]
-        for name, plane in (("mask", mask), ("start_phase", start_phase)):
-            if plane is not None and np.shape(plane) not in (wanted, magnitude.shape):
-                raise ValueError(
-                    f"{name} must be {list(wanted)} or {list(magnitude.shape)}, not {list(np.shape(plane))}"
-                )
-        if support is not None and np.shape(support) != (stft.length_samples,):
-            raise ValueError(
-                f"support must have the shape [{stft.length_samples}], not {list(np.shape(support))}"
-            )
-        if not isinstance(seed, int | np.integer) and len(seed) != self.batch:
-            raise ValueError(f"{len(seed)} seeds for {self.batch} sounds; give one number or one per sound")
-        self.magnitude = magnitude
-        self.mask = mask
-        self.start_phase = start_phase
-        self.seed = seed
-        self.stft = stft
-        self.pairs = stft.pairs
-        self.normaliser = stft.normaliser
-        if support is not None:
-            self.normaliser = stft.normaliser * self.pairs.inside(np.asarray(support, dtype=np.float32))
-        self.audio = np.empty((self.batch, stft.length_samples), dtype=np.float32)
-        shape = (stft.padded_frames, stft.bins)
-        self.target = np.zeros(shape, dtype=np.float32)
-        self.state_re = np.zeros(shape, dtype=np.float32)
-        self.state_im = np.zeros(shape, dtype=np.float32)
+    def borrow(i: int) -> None:
+        solver = solvers.get()
+        work(solver, i)
+        solvers.put(solver)
 
-    def start(self, sound: int) -> None:
-        """Fill target and state with a sound's magnitude and start, and lay out its first audio."""
-        frames = self.stft.frames
-        target = self.target[:frames]
-        target[:] = self.magnitude[sound]
-        if self.mask is not None:
-            target *= self._of(self.mask, sound)
-        if self.start_phase is not None:
-            phase = self._of(self.start_phase, sound)
+    with ThreadPoolExecutor(min(threads, count)) as pool:
+        list(pool.map(borrow, range(count)))
+
+
+def _batch(
+    magnitude: F32,
+    stft: Stft,
+    run: Callable[[Solver], None],
+    mask: F32 | None,
+    support: NDArray | None,
+    start_phase: F32 | None,
+    seed: int | Sequence[int],
+    threads: int,
+) -> F32:
+    magnitude = checked_magnitude(magnitude, stft, axes=3)
+    batch = magnitude.shape[0]
+    check_planes(magnitude, mask=mask, start_phase=start_phase)
+    check_support(support, stft)
+    check_count("threads", threads, lowest=1)
+    if not isinstance(seed, int | np.integer) and len(seed) != batch:
+        raise ValueError(f"{len(seed)} seeds for {batch} sounds; give one number or one per sound")
+    audio = np.empty((batch, stft.length_samples), dtype=np.float32)
+
+    def work(solver: Solver, sound: int) -> None:
+        target = magnitude[sound]
+        if mask is not None:
+            target = target * _of(mask, sound)
+        if start_phase is not None:
+            phase = _of(start_phase, sound)
         else:
-            seed = self.seed if isinstance(self.seed, int | np.integer) else self.seed[sound]
-            phase = random_phase(target.shape, int(seed))
-        np.multiply(target, np.cos(phase), out=self.state_re[:frames])
-        np.multiply(target, np.sin(phase), out=self.state_im[:frames])
-        # Frames beyond the sound share a transform with its last one: what an earlier sound left there would
-        # change its rounding.
-        self.state_re[frames:] = 0.0
-        self.state_im[frames:] = 0.0
-        # The state is the start itself, P_M(x) = x, so that 2 P_M(x) - x = x as well.
-        for first in self._blocks():
-            block = slice(first, first + self.stft.block_frames)
-            projection.pack_pairs(self.state_re[block], self.state_im[block], self.pairs.spectrum)
-            self.pairs.to_time(first)
-        self.pairs.turn(self.normaliser)
+            phase = random_phase(
+                target.shape, int(seed if isinstance(seed, int | np.integer) else seed[sound])
+            )
+        solver.begin(target[np.newaxis], phase)
+        run(solver)
+        audio[sound] = solver.transforms[0].audio
 
-    def griffin_lim(self, iterations: int, momentum: float) -> None:
-        for iteration in range(iterations):
-            # The first step has no last change to extrapolate.
-            factor = np.float32(momentum if iteration else 0.0)
-            for first in self._blocks():
-                block = slice(first, first + self.stft.block_frames)
-                self.pairs.to_spectrum(first)
-                projection.griffin_lim_pairs(
-                    self.pairs.spectrum,
-                    self.state_re[block],
-                    self.state_im[block],
-                    self.target[block],
-                    factor,
-                    self.pairs.rows,
-                )
-                self.pairs.to_time(first)
-            self.pairs.turn(self.normaliser)
-
-    def raar(self, iterations: int, relaxation: float) -> None:
-        for iteration in range(iterations):
-            # After the last step stands P_M(x) itself, not its reflection, for whatever follows.
-            reflects = np.float32(iteration < iterations - 1)
-            for first in self._blocks():
-                block = slice(first, first + self.stft.block_frames)
-                self.pairs.to_spectrum(first)
-                projection.raar_pairs(
-                    self.pairs.spectrum,
-                    self.state_re[block],
-                    self.state_im[block],
-                    self.target[block],
-                    np.float32(relaxation),
-                    reflects,
-                    self.pairs.rows,
-                )
-                self.pairs.to_time(first)
-            self.pairs.turn(self.normaliser)
-
-    def finish(self, sound: int) -> None:
-        self.audio[sound] = self.pairs.audio
-
-    def _blocks(self) -> range:
-        return range(0, self.stft.padded_frames, self.stft.block_frames)
-
-    def _of(self, plane: F32, sound: int) -> F32:
-        plane = np.asarray(plane, dtype=np.float32)
-        return plane if plane.ndim == 2 else plane[sound]
+    each(batch, work, lambda: Solver(stft, support=support), threads)
+    return audio
 
 
-def _check_iterations(iterations: int, name: str, value: float, lowest: float, highest: float) -> None:
-    if iterations < 0:
-        raise ValueError(f"the number of iterations must not be negative, but is {iterations}")
+def _of(plane: F32, sound: int) -> F32:
+    plane = np.asarray(plane, dtype=np.float32)
+    return plane if plane.ndim == 2 else plane[sound]
+
+
+def checked_magnitude(magnitude: F32, stft: Stft, *, axes: int) -> F32:
+    """As float32; ValueError unless it is [batch, (channel,) frame, bin], finite and not negative."""
+    magnitude = np.asarray(magnitude, dtype=np.float32)
+    wanted = (stft.frames, stft.bins)
+    if magnitude.ndim != axes or magnitude.shape[-2:] != wanted:
+        before = "batch" if axes == 3 else "batch, channel"
+        raise ValueError(
+            f"magnitude must be [{before}, {wanted[0]}, {wanted[1]}], not {list(magnitude.shape)}"
+        )
+    if not np.all(np.isfinite(magnitude)) or magnitude.min(initial=0.0) < 0.0:
+        raise ValueError("magnitude holds values that are negative or not finite")
+    return magnitude
+
+
+def check_planes(magnitude: F32, **planes: F32 | None) -> None:
+    """Planes must be [frame, bin] or as large as magnitude."""
+    wanted = magnitude.shape[-2:]
+    for name, plane in planes.items():
+        if plane is not None and np.shape(plane) not in (wanted, magnitude.shape):
+            raise ValueError(
+                f"{name} must be {list(wanted)} or {list(magnitude.shape)}, not {list(np.shape(plane))}"
+            )
+
+
+def check_support(support: NDArray | None, stft: Stft) -> None:
+    """A support has one value for each sample."""
+    if support is not None and np.shape(support) != (stft.length_samples,):
+        raise ValueError(
+            f"support must have the shape [{stft.length_samples}], not {list(np.shape(support))}"
+        )
+
+
+def check_count(name: str, value: int, *, lowest: int = 0) -> None:
+    """Whole numbers from ``lowest`` on."""
+    if value < lowest:
+        raise ValueError(f"{name} must be {lowest} or more, not {value}")
+
+
+def check_number(name: str, value: float, lowest: float, highest: float) -> None:
+    """A number within bounds."""
     if not lowest <= value <= highest:
         raise ValueError(f"{name} must lie between {lowest:g} and {highest:g}, not {value}")

@@ -200,7 +200,7 @@ def test_misuse():
     stft = Stft(300, window("hann", 64), 16)
     good = np.ones((1, stft.frames, stft.bins), dtype=np.float32)
     for change, words in (
-        ({"iterations": -1}, "must not be negative"),
+        ({"iterations": -1}, "iterations must be 0 or more"),
         ({"momentum": 3.0}, "momentum must lie between"),
         ({"mask": np.ones((2, 2))}, "mask must be"),
         ({"start_phase": np.ones((2, 2))}, "start_phase must be"),
@@ -228,15 +228,41 @@ def test_misuse():
 def test_kernels_do_what_their_python_does():
     random = np.random.default_rng(0)
     f = np.float32
-    start = random.standard_normal((5, 20)).astype(np.float32)
-    start[4] = np.abs(start[4])
-    for kernel, arguments in (
-        (projection.accelerate_row, (f(0.9),)),
-        (projection.reflect_row, (f(0.9), f(1))),
-    ):
-        fast, slow = start.copy(), start.copy()
-        kernel(*fast, *arguments)
-        kernel.py_func(*slow, *arguments)
+    half = 10
+    spectra = random.standard_normal((2, 2, 4, half + 1)).astype(
+        f
+    )  # two channels, two frames each, re and im
+    spectra[:, :, 1::2, [0, half]] = 0.0
+    planes = [np.abs(random.standard_normal((2, half + 1))).astype(f) for _ in range(4)]
+    left, right, angle, _ = planes
+    cosine, sine = np.cos(angle), np.sin(angle)
+    state = random.standard_normal((4, 2, half + 1)).astype(f)
+
+    def run(python):
+        def of(kernel):
+            return kernel.py_func if python else kernel
+
+        packed = np.zeros((2, 1, 4 * half), dtype=f)
+        for channel in range(2):
+            of(projection.pack_pair)(*spectra[channel, :, :2].reshape(4, -1), packed[channel, 0])
+        rows = np.zeros((8, half + 1), dtype=f)
+        x, p = state.copy(), state[::-1].copy()
+        results = [packed.copy()]
+        for kernel, arguments in (
+            (projection.project_pairs, (packed[0], left, rows)),
+            (projection.reflect_pairs, (packed[0], x[0], x[1], left, f(0.9), f(1), rows)),
+            (projection.project_stereo_pairs, (*packed, left, right, cosine, sine, True, rows)),
+            (
+                projection.reflect_stereo_pairs,
+                (*packed, x, p, left, right, cosine, sine, False, f(0.9), f(1), rows),
+            ),
+        ):
+            of(kernel)(*arguments)
+            results.append(packed.copy())
+        results.append(of(projection.misfit_pairs)(packed[1], left, 1, rows))
+        return [*results, x, p]
+
+    for fast, slow in zip(run(False), run(True), strict=True):
         np.testing.assert_allclose(fast, slow, atol=1e-5)
 
 
