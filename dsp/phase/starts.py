@@ -1,5 +1,8 @@
 """Where a phase reconstruction starts: phase integrated from the magnitude, or chance."""
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +14,7 @@ F32 = NDArray[np.float32]
 HANN_GAMMA = 0.25645
 """γ of the Hann window over its squared length, as published for it by Průša, Balazs & Søndergaard 2017."""
 
-# Loudness steps of the phase integration; within one step (0.14 dB at the usual tolerance) the order is free.
+# Loudness steps of the phase integration; within one step (0.1 dB at the usual tolerance) the order is free.
 BUCKETS = 1024
 
 
@@ -27,6 +30,20 @@ def window_gamma(name: str, window_samples: int, *, beta: float = 14.0) -> float
     if name == "gaussian":
         return float(-np.pi * (window_samples / 2) ** 2 / np.log(GAUSSIAN_EDGE))
     return fit_gamma(window(name, window_samples, beta=beta))
+
+
+def gamma_of(values: F32) -> float:
+    """γ in samples² of any window [sample], as ``window_gamma`` has it for those it knows."""
+    return _known_gamma(np.asarray(values, dtype=np.float32).tobytes())
+
+
+@lru_cache
+def _known_gamma(values: bytes) -> float:
+    shape = np.frombuffer(values, dtype=np.float32)
+    for name in ("hann", "gaussian"):
+        if np.array_equal(shape, window(name, shape.shape[0])):
+            return window_gamma(name, shape.shape[0])
+    return fit_gamma(shape)
 
 
 def fit_gamma(values: F32) -> float:
@@ -60,8 +77,8 @@ def pghi(
     gamma: float,
     hop_samples: int,
     window_samples: int,
-    tolerance: float = 1e-7,
-    seed: int = 0,
+    tolerance: float = 1e-5,
+    seed: int | Sequence[int] = 0,
 ) -> F32:
     """Phase from magnitude alone, without iterations: phase gradient heap integration.
 
@@ -93,34 +110,38 @@ def pghi(
     frames = magnitude.shape[0]
     # Far below the tolerance the logarithm is held, so that zeros make no infinite slopes beside loud cells.
     level = np.log(np.maximum(magnitude / np.float32(peak), np.float32(tolerance * 0.1)))
-    bin_numbers = np.arange(bins, dtype=np.float32)
     ratio = hop_samples * window_samples / gamma
-    frame_step = np.float32(ratio) * _gradient(level, axis=1)
-    frame_step += np.float32(2.0 * np.pi * hop_samples / window_samples) * bin_numbers
-    bin_step = np.float32(-1.0 / ratio) * _gradient(level, axis=0) - np.float32(np.pi)
-    steps = (1.0 - level / np.log(tolerance)) * BUCKETS
-    bucket = np.where(magnitude < tolerance * peak, -1, np.clip(steps, 0, BUCKETS - 1)).astype(np.int32)
-    integrated = phase.astype(np.float64)
-    integration.integrate_phase(
+    shape = (frames + 2, bins + 1)
+    bucket = np.full(shape, -1, dtype=np.int16)
+    frame_step, bin_step = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
+    integration.phase_steps(
+        level,
+        np.float32(ratio),
+        np.float32(-1.0 / ratio),
+        np.float32(2.0 * np.pi * hop_samples / window_samples),
+        (np.float32(BUCKETS), np.float32(-BUCKETS / np.log(tolerance))),
         bucket,
         frame_step,
         bin_step,
-        np.full(BUCKETS, -1, dtype=np.int32),
-        np.empty(frames * bins, dtype=np.int32),
-        np.full(BUCKETS, -1, dtype=np.int32),
-        np.empty(frames * bins, dtype=np.int32),
-        np.zeros((frames, bins), dtype=np.bool_),
-        integrated,
     )
-    turns = np.rint(integrated * (0.5 / np.pi))
-    return (integrated - 2.0 * np.pi * turns).astype(np.float32)
+    integrated = np.zeros(shape)
+    integrated[1:-1, :-1] = phase
+    integration.integrate_phase(
+        bucket.reshape(-1),
+        frame_step.reshape(-1),
+        bin_step.reshape(-1),
+        shape[1],
+        np.full(BUCKETS, -1, dtype=np.int32),
+        np.empty(bucket.size, dtype=np.int32),
+        np.full(BUCKETS, -1, dtype=np.int32),
+        np.empty(bucket.size, dtype=np.int32),
+        integrated.reshape(-1),
+    )
+    integration.principal_values(integrated, phase)
+    return phase
 
 
-def _gradient(values: F32, axis: int) -> F32:
-    return np.gradient(values, axis=axis) if values.shape[axis] > 1 else np.zeros_like(values)
-
-
-def random_phase(shape: tuple[int, ...], seed: int) -> F32:
+def random_phase(shape: tuple[int, ...], seed: int | Sequence[int]) -> F32:
     """Uniform in [-π, π)."""
     turns = np.random.default_rng(seed).random(shape, dtype=np.float32)
     return turns * np.float32(2.0 * np.pi) - np.float32(np.pi)
