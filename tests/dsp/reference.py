@@ -53,6 +53,56 @@ def raar(magnitude, window, hop_samples, length_samples, iterations, relaxation,
     return istft(on_magnitude(x), window, hop_samples, length_samples)
 
 
+def admm(magnitude, window, hop_samples, length_samples, iterations, penalty, phase):
+    """Masuyama, Yatabe & Oikawa 2019, as printed: X near-consistent, Z on the magnitudes, U the scaled dual."""
+
+    def on_magnitude(x):
+        return magnitude * x / np.maximum(np.abs(x), 1e-15)
+
+    def consistent(x):
+        return stft(istft(x, window, hop_samples, length_samples), window, hop_samples, len(magnitude))
+
+    z = magnitude * np.exp(1j * phase)
+    u = np.zeros_like(z)
+    for _ in range(iterations):
+        x = (penalty * (z - u) + consistent(z - u)) / (1 + penalty)
+        z = on_magnitude(x + u)
+        u = u + x - z
+    return istft(z, window, hop_samples, length_samples)
+
+
+def joint(magnitude, window, hop_samples, length_samples, iterations, phase, reflect, difference, signed):
+    """Fast Griffin-Lim (or RAAR) of two channels [2, frame, bin], each cell searched for its common phase."""
+
+    def on_magnitude(x):
+        size = np.abs(difference)
+        sign = np.where(signed, np.sign(difference), np.where((x[1] * x[0].conj()).imag >= 0, 1, -1))
+        turned = np.exp(1j * sign * size)
+        common = magnitude[0] * x[0] + magnitude[1] * x[1] * turned.conj()
+        common /= np.maximum(np.abs(common), 1e-15)
+        return np.stack([magnitude[0] * common, magnitude[1] * common * turned])
+
+    def consistent(x):
+        back = [istft(channel, window, hop_samples, length_samples) for channel in x]
+        return np.stack([stft(sound, window, hop_samples, x.shape[1]) for sound in back])
+
+    x = magnitude * np.exp(1j * phase)
+    if reflect:
+        projected = x
+        for _ in range(iterations):
+            z = consistent(2 * projected - x)
+            x = 0.9 * (x + z) + (1 - 1.8) * projected
+            projected = on_magnitude(x)
+        x = projected
+    else:
+        old = None
+        for _ in range(iterations):
+            new = consistent(x)
+            x = on_magnitude(new if old is None else new + 0.99 * (new - old))
+            old = new
+    return np.stack([istft(channel, window, hop_samples, length_samples) for channel in x])
+
+
 def pghi(magnitude, gamma, hop_samples, window_samples, tolerance=1e-7):
     """The published heap version; cells under the tolerance keep phase 0."""
     frames, bins = magnitude.shape
