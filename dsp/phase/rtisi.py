@@ -57,8 +57,8 @@ def rtisi_la(
     mask               [frame, bin] or [batch, frame, bin], multiplies the target magnitude
     support            [sample], 0 … 1: where the sound may be other than zero, such as not before the onset
     start_phase        radians [frame, bin] or [batch, frame, bin], with which frames enter, instead of the phase that
-                       the frames before them suggest; from ``pghi`` it helps snares (1 to 3 dB) and harms kicks (3 to
-                       10 dB)
+                       the frames before them suggest; from ``pghi`` it helps snares (Hann, 2 dB) and harms kicks (3 to
+                       13 dB)
     seed               of the phase where nothing suggests one: one number for all sounds, or one for each
 
     Shape: → float32 [batch, sample]. A sound's result does not depend on the rest of its batch.
