@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.kernels import waveform
+from dsp.resample import Resampler
 
 F32 = NDArray[np.float32]
 
@@ -118,8 +119,7 @@ def pitch_and_sweep(mono: F32, rate_hz: int = 44_100) -> PitchTrack:
     sound = mono[onset : onset + round(LONGEST_TRACKED_SECONDS * rate_hz)]
     factor = max(round(rate_hz / _ANALYSIS_RATE_HZ), 1)
     rate = rate_hz / factor
-    low = np.empty(sound.shape[0] // factor, dtype=np.float32)
-    waveform.decimate(np.ascontiguousarray(sound), _lowpass(factor), factor, low)
+    low = _decimator(factor)(sound)
     frames = _track(low, rate)
     if frames.times.size < 3:
         return _NO_PITCH
@@ -260,11 +260,6 @@ def _semitones(frequency_hz: NDArray[np.float64] | np.float64, reference_hz: flo
 
 
 @lru_cache(maxsize=8)
-def _lowpass(factor: int) -> F32:
-    """A Hann-windowed sinc that passes up to about 0.4 of the new rate, gain 1 at 0 Hz."""
-    if factor == 1:
-        return np.ones(1, dtype=np.float32)
-    reach = 8 * factor
-    offset = np.arange(-reach, reach + 1)
-    weights = np.sinc(0.8 * offset / factor) * np.hanning(2 * reach + 3)[1:-1]
-    return (weights / weights.sum()).astype(np.float32)
+def _decimator(factor: int) -> Resampler:
+    """Passes up to 3.3 kHz (at 44.1), above any pitch; 40 samples to either side, too short to blur a sweep."""
+    return Resampler(1, factor, passband=0.6, stopband_db=60.0)

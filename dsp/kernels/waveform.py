@@ -83,22 +83,6 @@ def interpolated_peak(audio, phases, gain_bound):
 
 
 @jit
-def decimate(signal, lowpass, factor, out):
-    """Every `factor`-th sample of `signal` convolved with the symmetric `lowpass`, centred; zeros beyond the
-    ends.
-    """
-    reach = lowpass.shape[0] // 2
-    for index in range(out.shape[0]):
-        centre = index * factor
-        first = max(centre - reach, 0)
-        last = min(centre + reach, signal.shape[0] - 1)
-        total = 0.0
-        for sample in range(first, last + 1):
-            total += signal[sample] * lowpass[sample - centre + reach]
-        out[index] = total
-
-
-@jit
 def periodicity(signal, energy, centre, first_lag, similarity):
     """How alike two neighbouring stretches around `centre` are, for each lag from `first_lag` on: -1 … 1.
 
