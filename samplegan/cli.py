@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -23,6 +24,7 @@ from samplegan.categories import CATEGORIES
 from samplegan.errors import ConfigError, PartialError, SampleganError, did_you_mean
 
 if TYPE_CHECKING:
+    from samplegan.inspection import Skipped
     from samplegan.store import ModelInfo
 
 _INTERRUPTED = 130
@@ -342,11 +344,168 @@ def inspect(
     else:
         is_one = len(inspection.reports) == 1 and not inspection.skipped
         print(table(inspection.reports[0]) if is_one else summary_table(inspection))
-    if inspection.skipped:
-        reasons = Counter(each.reason for each in inspection.skipped)
-        told = "; ".join(f"{number} × {reason}" for reason, number in reasons.most_common(5))
-        files = "1 file" if len(inspection.skipped) == 1 else f"{len(inspection.skipped)} files"
-        raise PartialError(f"{files} could not be read: {told}")
+    _raise_for_skipped(inspection.skipped)
+
+
+# --- validate
+
+
+@app.command(
+    cls=_Command,
+    short_help="Compare phase methods on your own sounds.",
+    epilog="""
+samplegan validate ~/Samples/Kicks
+samplegan validate ~/Samples/Kicks --limit 200 --out Report/
+samplegan validate ~/Samples/Kicks --method raar --method rtisi --window kaiser --json""",
+)
+def validate(
+    folder: Annotated[Path, typer.Argument(help="A folder of audio.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Also write validation.json and pictures here.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None,
+    pictures: Annotated[int, typer.Option(help="How many sounds to draw.", rich_help_panel="Output")] = 3,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the validation in --out.", rich_help_panel="Output")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(help="Most sounds, taken evenly from the folder.", rich_help_panel="Sound")
+    ] = 50,
+    length: Annotated[
+        str,
+        typer.Option(
+            "--length",
+            "--seconds",
+            help="Length of every sound: 740ms, 0.74s or 0.74.",
+            rich_help_panel="Sound",
+        ),
+    ] = "740ms",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this method; may be repeated.", rich_help_panel="Phase", show_default=False),
+    ] = None,
+    iterations: Annotated[int, typer.Option(help="Of every method.", rich_help_panel="Phase")] = 100,
+    start: Annotated[
+        str, typer.Option(help="pghi, random, zero or minimum-phase.", rich_help_panel="Phase")
+    ] = "pghi",
+    window: Annotated[str, typer.Option(help="hann, kaiser or gaussian.", rich_help_panel="Phase")] = "hann",
+    window_samples: Annotated[
+        int, typer.Option(help="Length of the window.", rich_help_panel="Phase")
+    ] = 1024,
+    hop: Annotated[int, typer.Option(help="Samples between frames.", rich_help_panel="Phase")] = 256,
+    seed: Annotated[int, typer.Option(help="Of random starts.", rich_help_panel="Phase")] = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare phase methods: every one brings every sound back from its magnitudes.
+
+    The draft's six methods, each channel alone from a random phase, stand beside samplegan's own.
+    """
+    seconds = parse_seconds(length)
+    _require_at_least_one("--limit", limit)
+    _require_at_least_one("--iterations", iterations)
+    _require_not_negative("--pictures", pictures)
+    _require_not_negative("--seed", seed)
+
+    from samplegan.validation import Settings, check_out, table, write_report
+    from samplegan.validation import validate as validate_folder
+
+    settings = Settings(
+        window=window,
+        window_samples=window_samples,
+        hop_samples=hop,
+        iterations=iterations,
+        start=start,
+        seconds=seconds,
+        limit=limit,
+        methods=tuple(method or ()),
+        seed=seed,
+    )
+    if out is not None:
+        check_out(out, overwrite=overwrite)
+    validation = validate_folder(folder, settings, quiet=quiet)
+    if as_json:
+        _print_json(validation.to_dict())
+    elif not quiet:
+        print(table(validation))
+    if out is not None:
+        written = write_report(validation, out, pictures=pictures)
+        if not quiet:
+            _say(f"{out}: {len(written)} files")
+    _raise_for_skipped(validation.skipped)
+
+
+# --- roundtrip
+
+
+@app.command(
+    cls=_Command,
+    short_help="Hear what an image keeps of a sound.",
+    epilog="""
+samplegan roundtrip kick_01.wav --out back.wav
+samplegan roundtrip boom.wav --category kick --image draft --out draft.wav
+samplegan roundtrip boom.wav --model mykick --out back.wav""",
+)
+def roundtrip(
+    file: Annotated[Path, typer.Argument(help="An audio file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="WAV or FLAC to write.", rich_help_panel="Output")],
+    category: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Whose image: one of {', '.join(CATEGORIES)}; told by the name of the file or its folder "
+            "when left out.",
+            rich_help_panel="Image",
+            show_default=False,
+        ),
+    ] = None,
+    pack: Annotated[
+        Path | None,
+        typer.Option(help="The image of a pack definition.", rich_help_panel="Image", show_default=False),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The image of a model.", rich_help_panel="Image", show_default=False)
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            help="compact, or draft: the StereoSampleGAN draft's.",
+            rich_help_panel="Image",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the noise in the sound.", rich_help_panel="Image")] = 0,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--force", "--overwrite", help="Replace the file at --out.", rich_help_panel="Output"),
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write what an image keeps of a sound: there and back, at the loudness of the original."""
+    whose = {"category": category is not None, "pack": pack is not None, "model": model is not None}
+    chosen = _one_of(whose)
+    if image is not None and chosen in ("pack", "model"):
+        _one_of({"image": True, chosen: True})
+    _require_not_negative("--seed", seed)
+
+    from samplegan.roundtrip import check_files, choose_representation, round_trip, table, write
+
+    check_files(file, out, overwrite=overwrite)
+    representation, chosen_by = choose_representation(
+        file, category=category, pack=pack, model=model, image=image
+    )
+    trip = round_trip(file, representation, chosen_by, seed=seed)
+    write(trip, out)
+    if as_json:
+        _print_json(trip.to_dict())
+    elif not quiet:
+        print(table(trip))
 
 
 # --- synth
@@ -452,6 +611,20 @@ def parse_seconds(text: str) -> float:
 def _require_at_least_one(option: str, value: int) -> None:
     if value < 1:
         raise ConfigError(f"{option} must be at least 1, not {value}")
+
+
+def _require_not_negative(option: str, value: int) -> None:
+    if value < 0:
+        raise ConfigError(f"{option} must not be negative, but is {value}")
+
+
+def _raise_for_skipped(skipped: Sequence[Skipped]) -> None:
+    """The exit code tells that something is missing from what was done."""
+    if skipped:
+        reasons = Counter(each.reason for each in skipped)
+        told = "; ".join(f"{number} × {reason}" for reason, number in reasons.most_common(5))
+        files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
+        raise PartialError(f"{files} could not be read: {told}")
 
 
 def _require_threads(option: str, value: int | None) -> None:

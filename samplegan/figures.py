@@ -1,4 +1,4 @@
-"""The picture of one sound: its waveform and the spectrogram of both channels.
+"""The picture of one sound, and of several ways to the same sound: waveforms and spectrograms of both channels.
 
 matplotlib takes most of a second to import, so it is imported only when something is drawn.
 """
@@ -6,6 +6,8 @@ matplotlib takes most of a second to import, so it is imported only when somethi
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,17 @@ _SHORTEST_HOP_SAMPLES = 32
 _RANGE_DB = 80.0
 _LOWEST_HZ = 30.0
 _INK, _GRID = "#222222", "#d9d9d9"
-_LEFT, _RIGHT = "#1f6f8b", "#d1603d"
+_LEFT, _RIGHT, _ORIGINAL = "#1f6f8b", "#d1603d", "#9a9a9a"
+_ATTACK_MS = 30.0
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a comparison: `audio[channel=2, sample]` at 44,100 Hz, and words above it."""
+
+    title: str
+    caption: str
+    audio: F32
 
 
 def plot_inspection(report: Report, out_png: Path) -> None:
@@ -63,14 +75,84 @@ def sound_png(audio: F32, *, title: str, caption: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def _draw_waveform(axis: Any, audio: F32, is_mono: bool) -> None:
+def comparison_png(columns: Sequence[Column], *, title: str) -> bytes:
+    """The original in the first column, reconstructions of it beside it, as PNG bytes; equal sounds, equal bytes.
+
+    Waveforms, whole and at the attack, stand before the original's in grey, turned to its polarity, which magnitudes
+    cannot tell; spectrograms share one scale.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    original = columns[0].audio
+    sounds = [_with_polarity_of(original, column.audio) for column in columns]
+    is_mono = all(np.array_equal(*sound) for sound in sounds)
+    heights = (1.0, 1.0, 2.0) if is_mono else (1.0, 1.0, 1.6, 1.6)
+    figure = Figure(
+        figsize=(5.0 * len(columns), 8.0 if is_mono else 10.0),
+        dpi=110,
+        facecolor="white",
+        layout="constrained",
+    )
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(heights), len(columns), sharey="row", squeeze=False, height_ratios=heights)
+    spectra = [
+        [_spectrogram_db(channel) for channel in (sound[:1] if is_mono else sound)] for sound in sounds
+    ]
+    loudest = max(float(levels.max()) for levels in spectra[0])
+    highest = max(1e-6, *(float(np.abs(sound).max()) for sound in sounds))
+    names = ("both channels",) if is_mono else ("left", "right")
+    for index, (column, sound) in enumerate(zip(columns, sounds, strict=True)):
+        whole, attack = axes[:2, index]
+        for axis, stop_ms in ((whole, sound.shape[1] * 1000.0 / SAMPLE_RATE), (attack, _ATTACK_MS)):
+            _draw_waveform(axis, sound, np.array_equal(*sound), behind=original if index else None)
+            axis.set_xlim(0.0, stop_ms)
+            axis.set_ylim(-1.08 * highest, 1.08 * highest)
+        whole.set_title(f"{_plain(column.title)}\n", fontsize=12, color=_INK, loc="left", fontweight="bold")
+        whole.text(
+            0.0,
+            1.04,
+            _plain(column.caption),
+            transform=whole.transAxes,
+            fontsize=9,
+            color="#555555",
+            va="bottom",
+        )
+        for axis, levels, name in zip(axes[2:, index], spectra[index], names, strict=True):
+            mesh = _draw_spectrogram(axis, levels - loudest, sound.shape[1], name)
+        axes[-1, index].set_xlabel("time in ms", color=_INK)
+        if index:
+            for axis in axes[:, index]:
+                axis.set_ylabel("")
+                axis.tick_params(labelleft=False)
+        if legend := attack.get_legend():
+            legend.remove()
+    axes[1, 0].set_ylabel("attack", color=_INK)
+    bar = figure.colorbar(mesh, ax=list(axes[2:, -1]), pad=0.02, aspect=40)
+    bar.set_label("dB below the original's loudest point", color=_INK)
+    bar.outline.set_visible(False)
+    figure.suptitle(_plain(title), fontsize=13, color=_INK, x=0.02, ha="left", fontweight="bold")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _with_polarity_of(original: F32, audio: F32) -> F32:
+    return -audio if float(np.vdot(original, audio)) < 0.0 else audio
+
+
+def _draw_waveform(axis: Any, audio: F32, is_mono: bool, *, behind: F32 | None = None) -> None:
     time_ms = np.arange(audio.shape[1]) * (1000.0 / SAMPLE_RATE)
+    if behind is not None:
+        lines = axis.plot(time_ms, behind.T, color=_ORIGINAL, linewidth=1.8)
+        lines[0].set_label("original")
     if is_mono:
-        axis.plot(time_ms, audio[0], color=_LEFT, linewidth=0.7)
+        axis.plot(time_ms, audio[0], color=_LEFT, linewidth=0.7, label="both channels")
     else:
         axis.plot(time_ms, audio[0], color=_LEFT, linewidth=0.7, label="left")
         axis.plot(time_ms, audio[1], color=_RIGHT, linewidth=0.7, alpha=0.7, label="right")
-        axis.legend(loc="upper right", frameon=False, fontsize=9, ncols=2)
+    if behind is not None or not is_mono:
+        axis.legend(loc="upper right", frameon=False, fontsize=9, ncols=3)
     highest = max(float(np.abs(audio).max()), 1e-6)
     axis.set_ylim(-1.08 * max(highest, 0.05), 1.08 * max(highest, 0.05))
     axis.set_xlim(0.0, time_ms[-1] if time_ms.size > 1 else 1.0)

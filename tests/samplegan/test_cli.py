@@ -89,13 +89,19 @@ def imported_by(*arguments):
     return set(modules)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["render", "--help"], ["inspect", "-h"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["render", "--help"], ["inspect", "-h"], ["validate", "-h"]]
+)
 def test_help_imports_nothing_heavy(arguments):
     assert not imported_by(*arguments) & set(HEAVY)
 
 
 def test_version_does_not_import_torch():
     assert "torch" not in imported_by("--version")
+
+
+def test_a_round_trip_does_not_import_torch(kick, tmp_path):
+    assert not imported_by("roundtrip", kick, "--out", tmp_path / "back.wav") & {"torch", "matplotlib"}
 
 
 def test_inspect_does_not_import_torch(kick):
@@ -108,7 +114,8 @@ def test_inspect_does_not_import_torch(kick):
 def test_help_tells_commands_examples_and_exit_codes(capsys):
     assert run(["--help"]) == 0
     told = capsys.readouterr().out
-    for word in ("render", "train", "inspect", "synth", "models", "Examples", "Exit codes", "MyPack/"):
+    commands = ("render", "train", "inspect", "validate", "roundtrip", "synth", "models")
+    for word in (*commands, "Examples", "Exit codes", "MyPack/"):
         assert word in told
     assert "\x1b" not in told
 
@@ -118,7 +125,9 @@ def test_no_arguments_is_help(capsys):
     assert "Commands" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["render", "train", "inspect", "synth", "models"])
+@pytest.mark.parametrize(
+    "command", ["render", "train", "inspect", "validate", "roundtrip", "synth", "models"]
+)
 def test_each_command_has_examples(command, capsys):
     assert run([command, "--help"]) == 0
     told = capsys.readouterr().out
