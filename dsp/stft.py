@@ -321,6 +321,11 @@ class PairTransform:
         self._current[self.stft.inside] = audio
         self._source[:] = self._current
 
+    def scale(self, factor: float) -> None:
+        """Multiply the current sound."""
+        self._current *= np.float32(factor)
+        self._source[:] = self._current
+
     @property
     def audio(self) -> F32:
         """A view of the current sound [sample]."""

@@ -86,54 +86,84 @@ def unpack_pairs(packed, re, im):
 
 @jit
 def project_row(re, im, target):
-    """The nearest row with the wanted magnitude: the phase stays."""
-    for k in range(re.shape[0]):
+    """The nearest row with the wanted magnitude: the phase stays. Bins beyond the target are free."""
+    for k in range(target.shape[0]):
         factor = target[k] / np.sqrt(re[k] * re[k] + im[k] * im[k] + TINY)
         re[k] *= factor
         im[k] *= factor
 
 
 @jit
-def reflect_row(re, im, x_re, x_im, target, relaxation, out_reflects):
-    """One step of relaxed reflections on a row: x ← β(x + z) + (1 - 2β)·P(x), and 2P(x) - x (or P(x), at the
-    end) for the next round.
-
-    re and im hold z, the consistent spectrum nearest to 2P(x) - x, and are overwritten.
-    """
-    blend = np.float32(1.0) - np.float32(2.0) * relaxation
-    outer = np.float32(1.0) + out_reflects
-    for k in range(re.shape[0]):
-        u = x_re[k]
-        v = x_im[k]
-        factor = blend * target[k] / np.sqrt(u * u + v * v + TINY)
-        new_re = relaxation * (u + re[k]) + factor * u
-        new_im = relaxation * (v + im[k]) + factor * v
-        x_re[k] = new_re
-        x_im[k] = new_im
-        factor = outer * target[k] / np.sqrt(new_re * new_re + new_im * new_im + TINY) - out_reflects
-        re[k] = new_re * factor
-        im[k] = new_im * factor
+def soften_row(re, im, target, soft):
+    """The row between where it is and where its magnitude is wanted: soft is the share that stays."""
+    one = np.float32(1.0)
+    for k in range(target.shape[0]):
+        wanted = target[k] / np.sqrt(re[k] * re[k] + im[k] * im[k] + TINY)
+        factor = (one - soft[k]) * wanted + soft[k]
+        re[k] *= factor
+        im[k] *= factor
 
 
 @jit
-def project_pairs(packed, target, rows):
-    """Unpack, project and pack a block of frame pairs. rows [4, bin] is scratch."""
+def reflect_row(re, im, u_re, u_im, target, keep, outer, step, inner):
+    """One step of reflections on a row: z, the consistent spectrum, in re and im is replaced by what is emitted.
+
+    With x = u + z, p its projection and d = x - p: u ← keep·p + outer·d, emitted is step·p - inner·d.
+    """
+    for k in range(target.shape[0]):
+        x_re = u_re[k] + re[k]
+        x_im = u_im[k] + im[k]
+        factor = target[k] / np.sqrt(x_re * x_re + x_im * x_im + TINY)
+        p_re = x_re * factor
+        p_im = x_im * factor
+        d_re = x_re - p_re
+        d_im = x_im - p_im
+        u_re[k] = keep * p_re + outer * d_re
+        u_im[k] = keep * p_im + outer * d_im
+        re[k] = step * p_re - inner * d_re
+        im[k] = step * p_im - inner * d_im
+    # Bins beyond the target are free: every value is its own projection.
+    for k in range(target.shape[0], re.shape[0]):
+        x_re = u_re[k] + re[k]
+        x_im = u_im[k] + im[k]
+        u_re[k] = keep * x_re
+        u_im[k] = keep * x_im
+        re[k] = step * x_re
+        im[k] = step * x_im
+
+
+@jit
+def project_pairs(packed, target, soft, rows):
+    """Unpack, project and pack a block of frame pairs. soft may have no rows; rows [4, bin] is scratch."""
     for pair in range(packed.shape[0]):
         unpack_pair(packed[pair], rows[0], rows[1], rows[2], rows[3])
-        project_row(rows[0], rows[1], target[2 * pair])
-        project_row(rows[2], rows[3], target[2 * pair + 1])
+        for row in range(2):
+            m = 2 * pair + row
+            if soft.shape[0] == 0:
+                project_row(rows[2 * row], rows[2 * row + 1], target[m])
+            else:
+                soften_row(rows[2 * row], rows[2 * row + 1], target[m], soft[m])
         pack_pair(rows[0], rows[1], rows[2], rows[3], packed[pair])
 
 
 @jit
-def reflect_pairs(packed, x_re, x_im, target, relaxation, out_reflects, rows):
-    """Unpack, relax, reflect and pack a block of frame pairs. rows [4, bin] is scratch."""
+def reflect_pairs(packed, u_re, u_im, target, soft, keep, outer, step, inner, rows):
+    """Unpack, reflect and pack a block of frame pairs. rows [4, bin] is scratch."""
     for pair in range(packed.shape[0]):
         even = 2 * pair
         odd = even + 1
         unpack_pair(packed[pair], rows[0], rows[1], rows[2], rows[3])
-        reflect_row(rows[0], rows[1], x_re[even], x_im[even], target[even], relaxation, out_reflects)
-        reflect_row(rows[2], rows[3], x_re[odd], x_im[odd], target[odd], relaxation, out_reflects)
+        if soft.shape[0] == 0:
+            reflect_row(rows[0], rows[1], u_re[even], u_im[even], target[even], keep, outer, step, inner)
+            reflect_row(rows[2], rows[3], u_re[odd], u_im[odd], target[odd], keep, outer, step, inner)
+        else:
+            for row in range(2):
+                m = even + row
+                re = rows[2 * row]
+                im = rows[2 * row + 1]
+                add_row(re, im, u_re[m], u_im[m])
+                soften_row(re, im, target[m], soft[m])
+                part_row(re, im, u_re[m], u_im[m], keep, outer, step, inner)
         pack_pair(rows[0], rows[1], rows[2], rows[3], packed[pair])
 
 
@@ -148,7 +178,7 @@ def misfit_pairs(packed, target, frames, rows):
                 re = rows[2 * odd]
                 im = rows[2 * odd + 1]
                 wanted = target[2 * pair + odd]
-                for k in range(re.shape[0]):
+                for k in range(wanted.shape[0]):
                     difference = np.sqrt(re[k] * re[k] + im[k] * im[k]) - wanted[k]
                     total += difference * difference
     return total
@@ -190,23 +220,25 @@ def project_stereo_row(l_re, l_im, r_re, r_im, left, right, cosine, sine, unsign
 
 
 @jit
-def relax_row(re, im, x_re, x_im, p_re, p_im, relaxation):
-    """x ← β(x + z) + (1 - 2β)·p on a row, z in re and im; a copy of x remains in p, to be projected."""
-    blend = np.float32(1.0) - np.float32(2.0) * relaxation
+def add_row(re, im, x_re, x_im):
+    """x ← x + z, in re and im; both hold it."""
     for k in range(re.shape[0]):
-        x_re[k] = relaxation * (x_re[k] + re[k]) + blend * p_re[k]
-        x_im[k] = relaxation * (x_im[k] + im[k]) + blend * p_im[k]
-        p_re[k] = x_re[k]
-        p_im[k] = x_im[k]
+        x_re[k] += re[k]
+        x_im[k] += im[k]
+        re[k] = x_re[k]
+        im[k] = x_im[k]
 
 
 @jit
-def mirror_row(re, im, x_re, x_im, p_re, p_im, out_reflects):
-    """2p - x, or p at the end, into re and im."""
-    outer = np.float32(1.0) + out_reflects
+def part_row(re, im, u_re, u_im, keep, outer, step, inner):
+    """The second half of reflect_row: x in u, its projection in re and im."""
     for k in range(re.shape[0]):
-        re[k] = outer * p_re[k] - out_reflects * x_re[k]
-        im[k] = outer * p_im[k] - out_reflects * x_im[k]
+        d_re = u_re[k] - re[k]
+        d_im = u_im[k] - im[k]
+        u_re[k] = keep * re[k] + outer * d_re
+        u_im[k] = keep * im[k] + outer * d_im
+        re[k] = step * re[k] - inner * d_re
+        im[k] = step * im[k] - inner * d_im
 
 
 @jit
@@ -235,26 +267,22 @@ def project_stereo_pairs(packed_left, packed_right, left, right, cosine, sine, u
 
 @jit
 def reflect_stereo_pairs(
-    packed_left, packed_right, x, p, left, right, cosine, sine, unsigned, relaxation, out_reflects, rows
+    packed_left, packed_right, u, left, right, cosine, sine, unsigned, keep, outer, step, inner, rows
 ):
-    """reflect_pairs for two channels at once; x and p [L re, L im, R re, R im][frame, bin] are the state and its
-    projection, which here is too dear to make twice. rows [8, bin] is scratch.
-    """
+    """reflect_pairs for two channels at once; u [L re, L im, R re, R im][frame, bin]. rows [8, bin] is scratch."""
     for pair in range(packed_left.shape[0]):
         unpack_pair(packed_left[pair], rows[0], rows[1], rows[2], rows[3])
         unpack_pair(packed_right[pair], rows[4], rows[5], rows[6], rows[7])
         for odd in range(2):
             m = 2 * pair + odd
-            for channel in range(2):
-                i = 4 * channel + 2 * odd
-                k = 2 * channel
-                relax_row(rows[i], rows[i + 1], x[k, m], x[k + 1, m], p[k, m], p[k + 1, m], relaxation)
+            i = 2 * odd
+            j = i + 4
+            add_row(rows[i], rows[i + 1], u[0, m], u[1, m])
+            add_row(rows[j], rows[j + 1], u[2, m], u[3, m])
             project_stereo_row(
-                p[0, m], p[1, m], p[2, m], p[3, m], left[m], right[m], cosine[m], sine[m], unsigned
+                rows[i], rows[i + 1], rows[j], rows[j + 1], left[m], right[m], cosine[m], sine[m], unsigned
             )
-            for channel in range(2):
-                i = 4 * channel + 2 * odd
-                k = 2 * channel
-                mirror_row(rows[i], rows[i + 1], x[k, m], x[k + 1, m], p[k, m], p[k + 1, m], out_reflects)
+            part_row(rows[i], rows[i + 1], u[0, m], u[1, m], keep, outer, step, inner)
+            part_row(rows[j], rows[j + 1], u[2, m], u[3, m], keep, outer, step, inner)
         pack_pair(rows[0], rows[1], rows[2], rows[3], packed_left[pair])
         pack_pair(rows[4], rows[5], rows[6], rows[7], packed_right[pair])

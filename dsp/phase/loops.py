@@ -1,21 +1,25 @@
 """Iterations that make spectra consistent with the wanted magnitudes.
 
 Two sets of spectra: S, the consistent ones (transforms of some sound), and M, those with the wanted magnitudes. All
-methods alternate between the nearest points of both, P_S and P_M:
+methods go back and forth between the nearest points of both, P_S and P_M:
 
-    Griffin-Lim              c ← P_S P_M c                               (Griffin & Lim 1984)
-    fast Griffin-Lim         the same from c + α·(its last change)       (Perraudin, Balazs & Søndergaard 2013)
-    relaxed reflections      x ← β(x + z) + (1 - 2β)·P_M x,    z = P_S(2 P_M x - x)
+    Griffin-Lim         c ← P_S P_M c                              (Griffin & Lim 1984)
+    fast Griffin-Lim    the same from c + α·(its last change)      (Perraudin, Balazs & Søndergaard 2013)
+    reflections         x ← (1 - μ)·p + b·d + P_S[μ·p - (b - a)·d]    with p = P_M x, d = x - p
 
-The last is RAAR (Luke 2005; for sound Peer, Welker & Gerkmann, 'Beyond Griffin-Lim', 2022), at β = 1 Douglas-Rachford,
-and at β = 1 / (1 + ρ) exactly the ADMM of Masuyama, Yatabe & Oikawa 2019 ('Griffin-Lim like phase recovery via
-ADMM') with penalty ρ: with V = X + U its steps are Z = P_M V, U = V - Z, and X = (ρY + P_S Y)/(1 + ρ) for Y = Z - U =
-2 P_M V - V; so V ← V - P_M V + (ρ(2 P_M V - V) + P_S Y)/(1 + ρ), term by term the same. One loop serves all three.
+Of what still is wrong, d, a step of reflections multiplies the consistent part by a and the rest by b, and moves by μ.
+RAAR (Luke 2005; for sound Peer, Welker & Gerkmann, 'Beyond Griffin-Lim', 2022) is a = 0, b = μ = β, that is
+x ← β(x + P_S(2p - x)) + (1 - 2β)·p; Douglas-Rachford is β = 1. β = 1 / (1 + ρ) is exactly the ADMM of Masuyama, Yatabe
+& Oikawa 2019 ('Griffin-Lim like phase recovery via ADMM') with penalty ρ: with x = X + U, its steps Z = P_M x,
+U = x - Z, X = (ρY + P_S Y) / (1 + ρ), Y = Z - U are the same, term by term. With a near -1 the reflection goes twice as
+far on the consistent side, as in difference maps (Elser 2003): on magnitudes that belong to a sound it gains 4 dB in a
+hundred iterations, on those of a generator nothing.
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +30,27 @@ from dsp.stft import PairTransform, Stft
 
 F32 = NDArray[np.float32]
 
+# A frame without a cell above this share of the loudest (-90 dB) is silent.
+SILENT = 10.0**-4.5
+
 # Sounds that end early get transforms of their own size, in steps of so many frames.
 FRAMES_STEP = 16
+
+
+class Reflections(NamedTuple):
+    """The weights of a step of reflections: μ, a, and b from the first to the last of them."""
+
+    step: float
+    consistent: float
+    inconsistent: tuple[float, float]
+
+    @classmethod
+    def raar(cls, relaxation: float) -> "Reflections":
+        """Relaxed averaged alternating reflections."""
+        return cls(relaxation, 0.0, (relaxation, relaxation))
+
+
+FAR_REFLECTIONS = Reflections(0.8, -0.95, (1.0, 0.95))
 
 
 class Solver:
@@ -47,12 +70,14 @@ class Solver:
         self.state = np.zeros((2 * channels, *plane), dtype=np.float32)  # re and im of every channel
         self.rows = np.zeros((4 * channels, stft.bins), dtype=np.float32)
         if channels == 2:
-            self.projected = np.zeros_like(self.state)
             self.half_difference = np.zeros((2, *plane), dtype=np.float32)  # cosine and sine
         self.probe: PairTransform | None = None
         self.unsigned = False
-        self.has_state = False  # that reflections can go on from
-        self.reflected = False  # the transforms hold the reflection of the state, not its projection
+        self.has_state = False  # that reflections can go on from …
+        self.fresh = False  # … and that has the wanted magnitudes
+        self.soft = np.zeros(
+            (0, 0), dtype=np.float32
+        )  # [frame, bin], the share of a cell that projections leave
 
     def begin(
         self, targets: F32, phases: F32, difference: F32 | None = None, *, unsigned: bool = False
@@ -65,7 +90,8 @@ class Solver:
         frames = self.stft.frames
         self.targets[:, :frames] = targets
         # What is wanted to be silent adds nothing: the frames after the last loud one need no transforms.
-        loud = np.flatnonzero(targets.any(axis=(0, 2)))
+        loudest = targets.max(axis=(0, 2))
+        loud = np.flatnonzero(loudest > loudest.max() * SILENT)
         self.transforms = self._sized(int(loud[-1]) + 1 if loud.size else 0)
         # Frames beyond the sound share a transform with its last one: what an earlier sound left there would
         # change its rounding.
@@ -76,10 +102,8 @@ class Solver:
             np.cos(0.5 * difference, out=self.half_difference[0, :frames])
             np.sin(0.5 * difference, out=self.half_difference[1, :frames])
             self.unsigned = unsigned
-            self.projected[:] = self.state
         self._emit(self.state)
-        # The state is the start itself, P_M(x) = x, so that its reflection 2 P_M(x) - x = x as well.
-        self.has_state = self.reflected = True
+        self.has_state = self.fresh = True
 
     def load(self, audio: F32) -> None:
         """Go on from another sound [channel, sample], with the targets of ``begin``."""
@@ -102,26 +126,42 @@ class Solver:
             for transform in self.transforms:
                 transform.turn(momentum)
 
-    def reflect(self, iterations: int, relaxation: float) -> None:
-        """Relaxed reflections. A second call goes on where the first stopped."""
+    def reflect(self, iterations: int, rule: Reflections) -> None:
+        """Reflections. A second call goes on where the first stopped."""
         if iterations == 0:
             return
         if not self.has_state:
             self._adopt()
-        elif not self.reflected:
-            self._emit(2.0 * self._projection() - self.state)
-        for iteration in range(iterations):
-            # After the last step stands P_M(x) itself, not its reflection: the result, for whatever follows.
-            reflects = np.float32(iteration < iterations - 1)
+        outer = np.linspace(*rule.inconsistent, iterations)
+        if self.fresh:
+            # The state has the wanted magnitudes, p = x and d = 0, and the transforms hold its sound.
+            self.state *= np.float32(1.0 - rule.step)
+            for transform in self.transforms:
+                transform.scale(rule.step)
+        else:
             for block in self._blocks():
                 for transform in self.transforms:
-                    transform.to_spectrum(block.start)
-                self._reflect(block, np.float32(relaxation), reflects)
+                    transform.spectrum[:] = 0.0
+                self._reflect(block, 1.0 - rule.step, outer[0], rule.step, outer[0] - rule.consistent)
                 for transform in self.transforms:
                     transform.to_time(block.start)
             for transform in self.transforms:
                 transform.turn()
-        self.has_state, self.reflected = True, False
+        for iteration in range(iterations):
+            last = iteration == iterations - 1
+            following = outer[min(iteration + 1, iterations - 1)]
+            for block in self._blocks():
+                for transform in self.transforms:
+                    transform.to_spectrum(block.start)
+                if last:  # emit P_M(x) itself, the result, and keep x
+                    self._reflect(block, 1.0, 1.0, 1.0, 0.0)
+                else:
+                    self._reflect(block, 1.0 - rule.step, following, rule.step, following - rule.consistent)
+                for transform in self.transforms:
+                    transform.to_time(block.start)
+            for transform in self.transforms:
+                transform.turn()
+        self.fresh = False
 
     @property
     def audio(self) -> F32:
@@ -160,7 +200,9 @@ class Solver:
 
     def _project(self, block: slice) -> None:
         if len(self.transforms) == 1:
-            projection.project_pairs(self.transforms[0].spectrum, self.targets[0, block], self.rows)
+            projection.project_pairs(
+                self.transforms[0].spectrum, self.targets[0, block], self.soft[block], self.rows
+            )
             return
         left, right = self.transforms
         projection.project_stereo_pairs(
@@ -174,16 +216,13 @@ class Solver:
             self.rows,
         )
 
-    def _reflect(self, block: slice, relaxation: np.float32, reflects: np.float32) -> None:
+    def _reflect(self, block: slice, keep: float, outer: float, step: float, inner: float) -> None:
+        weights = np.float32(keep), np.float32(outer), np.float32(step), np.float32(inner)
         if len(self.transforms) == 1:
+            re, im = self.state[0, block], self.state[1, block]
+            soft = self.soft[block]
             projection.reflect_pairs(
-                self.transforms[0].spectrum,
-                self.state[0, block],
-                self.state[1, block],
-                self.targets[0, block],
-                relaxation,
-                reflects,
-                self.rows,
+                self.transforms[0].spectrum, re, im, self.targets[0, block], soft, *weights, self.rows
             )
             return
         left, right = self.transforms
@@ -191,14 +230,12 @@ class Solver:
             left.spectrum,
             right.spectrum,
             self.state[:, block],
-            self.projected[:, block],
             self.targets[0, block],
             self.targets[1, block],
             self.half_difference[0, block],
             self.half_difference[1, block],
             self.unsigned,
-            relaxation,
-            reflects,
+            *weights,
             self.rows,
         )
 
@@ -225,17 +262,7 @@ class Solver:
                 transform.to_time(block.start)
         for transform in self.transforms:
             transform.turn()
-        if len(self.transforms) == 2:
-            self.projected[:] = self.state
-        self.has_state = self.reflected = True
-
-    def _projection(self) -> F32:
-        """P_M of the state."""
-        if len(self.transforms) == 2:
-            return self.projected
-        re, im = self.state
-        factor = self.targets[0] / np.sqrt(re * re + im * im + projection.TINY)
-        return np.stack([re * factor, im * factor])
+        self.has_state = self.fresh = True
 
 
 def griffin_lim(
@@ -299,7 +326,7 @@ def raar(
     tail = min(tail_iterations, iterations)
 
     def run(solver: Solver) -> None:
-        solver.reflect(iterations - tail, relaxation)
+        solver.reflect(iterations - tail, Reflections.raar(relaxation))
         solver.griffin_lim(tail, momentum)
 
     return _batch(magnitude, stft, run, mask, support, start_phase, seed, threads)

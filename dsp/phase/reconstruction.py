@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.phase.loops import (
+    FAR_REFLECTIONS,
+    Reflections,
     Solver,
     check_count,
     check_number,
@@ -21,7 +23,15 @@ from dsp.stft import Stft
 
 F32 = NDArray[np.float32]
 
-METHODS = ("griffin-lim", "fast-griffin-lim", "raar", "douglas-rachford", "admm", "rtisi-la")
+METHODS = (
+    "griffin-lim",
+    "fast-griffin-lim",
+    "raar",
+    "far-reflections",
+    "douglas-rachford",
+    "admm",
+    "rtisi-la",
+)
 TAILS = METHODS[:-1]  # 'rtisi-la' goes from frame to frame and begins anew
 STARTS = ("pghi", "minimum-phase", "random", "zero")
 STEREO = ("shared", "mid", "difference", "independent")
@@ -108,7 +118,12 @@ def reconstruct(
 
     if mask is not None:
         magnitude = magnitude * np.asarray(mask, dtype=np.float32)
-    relaxations = {"raar": relaxation, "douglas-rachford": 1.0, "admm": 1.0 / (1.0 + penalty)}
+    reflections = {
+        "raar": Reflections.raar(relaxation),
+        "far-reflections": FAR_REFLECTIONS,
+        "douglas-rachford": Reflections.raar(1.0),
+        "admm": Reflections.raar(1.0 / (1.0 + penalty)),
+    }
     momenta = {"griffin-lim": 0.0, "fast-griffin-lim": momentum}
     tail_count = min(tail_iterations, iterations)
     steps = ((method, iterations - tail_count), (tail, tail_count))
@@ -118,8 +133,8 @@ def reconstruct(
             stretch = count if tolerance_db is None else LOOK_EVERY
             for done in range(0, count, max(stretch, 1)):
                 now = min(stretch, count - done)
-                if name in relaxations:
-                    solver.reflect(now, relaxations[name])
+                if name in reflections:
+                    solver.reflect(now, reflections[name])
                 else:
                     solver.griffin_lim(now, momenta[name])
                 if tolerance_db is not None and solver.convergence_db() <= tolerance_db:

@@ -246,21 +246,27 @@ def test_kernels_do_what_their_python_does():
         for channel in range(2):
             of(projection.pack_pair)(*spectra[channel, :, :2].reshape(4, -1), packed[channel, 0])
         rows = np.zeros((8, half + 1), dtype=f)
-        x, p = state.copy(), state[::-1].copy()
+        u = state.copy()
+        hard, soft = np.zeros((0, 0), dtype=f), planes[3] / 4
+        weights = f(0.2), f(0.9), f(0.8), f(1.1)
         results = [packed.copy()]
         for kernel, arguments in (
-            (projection.project_pairs, (packed[0], left, rows)),
-            (projection.reflect_pairs, (packed[0], x[0], x[1], left, f(0.9), f(1), rows)),
+            (projection.project_pairs, (packed[0], left, hard, rows)),
+            (projection.project_pairs, (packed[0], left, soft, rows)),
+            (projection.project_pairs, (packed[0], left[:, :6], hard, rows)),
+            (projection.reflect_pairs, (packed[0], u[0], u[1], left, hard, *weights, rows)),
+            (projection.reflect_pairs, (packed[0], u[0], u[1], left, soft, *weights, rows)),
+            (projection.reflect_pairs, (packed[0], u[0], u[1], left[:, :6], hard, *weights, rows)),
             (projection.project_stereo_pairs, (*packed, left, right, cosine, sine, True, rows)),
             (
                 projection.reflect_stereo_pairs,
-                (*packed, x, p, left, right, cosine, sine, False, f(0.9), f(1), rows),
+                (*packed, u, left, right, cosine, sine, False, *weights, rows),
             ),
         ):
             of(kernel)(*arguments)
             results.append(packed.copy())
         results.append(of(projection.misfit_pairs)(packed[1], left, 1, rows))
-        return [*results, x, p]
+        return [*results, u]
 
     for fast, slow in zip(run(False), run(True), strict=True):
         np.testing.assert_allclose(fast, slow, atol=1e-5)
