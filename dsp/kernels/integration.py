@@ -44,17 +44,64 @@ def phase_steps(level, per_bin, per_frame, advance, bucket_scale, bucket, frame_
 
 
 @jit
+def spread_queue(top, bucket, frame_step, bin_step, width, queue_heads, queue_following, phase):
+    """Empty the queue, whose loudest bucket is at most `top`, taking in every neighbour that is not done."""
+    half = 0.5
+    while top >= 0:
+        cell = queue_heads[top]
+        if cell < 0:
+            top -= 1
+            continue
+        queue_heads[top] = queue_following[cell]
+        here = phase[cell]
+        over_frame = frame_step[cell]
+        over_bin = bin_step[cell]
+        near = cell + width
+        b = bucket[near]
+        if b >= 0:
+            bucket[near] = -1
+            phase[near] = here + half * (over_frame + frame_step[near])
+            queue_following[near] = queue_heads[b]
+            queue_heads[b] = near
+            top = max(top, b)
+        near = cell - width
+        b = bucket[near]
+        if b >= 0:
+            bucket[near] = -1
+            phase[near] = here - half * (over_frame + frame_step[near])
+            queue_following[near] = queue_heads[b]
+            queue_heads[b] = near
+            top = max(top, b)
+        near = cell + 1
+        b = bucket[near]
+        if b >= 0:
+            bucket[near] = -1
+            phase[near] = here + half * (over_bin + bin_step[near])
+            queue_following[near] = queue_heads[b]
+            queue_heads[b] = near
+            top = max(top, b)
+        near = cell - 1
+        b = bucket[near]
+        if b >= 0:
+            bucket[near] = -1
+            phase[near] = here - half * (over_bin + bin_step[near])
+            queue_following[near] = queue_heads[b]
+            queue_heads[b] = near
+            top = max(top, b)
+
+
+@jit
 def integrate_phase(
-    bucket, frame_step, bin_step, width, heads, following, queue_heads, queue_following, phase
+    bucket, frame_step, bin_step, width, known, heads, following, queue_heads, queue_following, phase
 ):
     """Spread phase from loud cells to their neighbours, loudest first.
 
     bucket [cell] is a cell's loudness in small steps, -1 for cells too quiet to integrate through, whose phase is left
     as it stands; it is used up. heads and queue_heads [bucket] and following and queue_following [cell] are linked
     lists (-1 ends one): where islands can begin, and the queue. A bucket queue replaces the published heap: within one
-    small step of loudness the order is free, and the whole integration is linear in the number of cells.
+    small step of loudness the order is free, and the whole integration is linear in the number of cells. The phase of
+    the first `known` cells of every row is given, and comes first.
     """
-    half = 0.5
     # The loudest cell of an island has no louder neighbour: only such cells can begin one.
     for cell in range(width, bucket.shape[0] - width):
         b = bucket[cell]
@@ -64,6 +111,16 @@ def integrate_phase(
         if b >= 0 and b >= loudest:
             following[cell] = heads[b]
             heads[b] = cell
+    if known > 0:
+        for row in range(width, bucket.shape[0] - width, width):
+            last = row + known - 1
+            if bucket[last] >= 0:
+                queue_following[last] = queue_heads[bucket[last]]
+                queue_heads[bucket[last]] = last
+            for cell in range(row, row + known):
+                bucket[cell] = -1
+        top = heads.shape[0] - 1
+        spread_queue(top, bucket, frame_step, bin_step, width, queue_heads, queue_following, phase)
     for seed_bucket in range(heads.shape[0] - 1, -1, -1):
         seed_cell = heads[seed_bucket]
         while seed_cell >= 0:
@@ -72,48 +129,9 @@ def integrate_phase(
                 bucket[seed_cell] = -1
                 queue_following[seed_cell] = queue_heads[seed_bucket]
                 queue_heads[seed_bucket] = seed_cell
-                top = seed_bucket
-                while top >= 0:
-                    cell = queue_heads[top]
-                    if cell < 0:
-                        top -= 1
-                        continue
-                    queue_heads[top] = queue_following[cell]
-                    here = phase[cell]
-                    over_frame = frame_step[cell]
-                    over_bin = bin_step[cell]
-                    near = cell + width
-                    b = bucket[near]
-                    if b >= 0:
-                        bucket[near] = -1
-                        phase[near] = here + half * (over_frame + frame_step[near])
-                        queue_following[near] = queue_heads[b]
-                        queue_heads[b] = near
-                        top = max(top, b)
-                    near = cell - width
-                    b = bucket[near]
-                    if b >= 0:
-                        bucket[near] = -1
-                        phase[near] = here - half * (over_frame + frame_step[near])
-                        queue_following[near] = queue_heads[b]
-                        queue_heads[b] = near
-                        top = max(top, b)
-                    near = cell + 1
-                    b = bucket[near]
-                    if b >= 0:
-                        bucket[near] = -1
-                        phase[near] = here + half * (over_bin + bin_step[near])
-                        queue_following[near] = queue_heads[b]
-                        queue_heads[b] = near
-                        top = max(top, b)
-                    near = cell - 1
-                    b = bucket[near]
-                    if b >= 0:
-                        bucket[near] = -1
-                        phase[near] = here - half * (over_bin + bin_step[near])
-                        queue_following[near] = queue_heads[b]
-                        queue_heads[b] = near
-                        top = max(top, b)
+                spread_queue(
+                    seed_bucket, bucket, frame_step, bin_step, width, queue_heads, queue_following, phase
+                )
             seed_cell = following[seed_cell]
 
 

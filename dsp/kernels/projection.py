@@ -167,23 +167,6 @@ def reflect_pairs(packed, u_re, u_im, target, soft, keep, outer, step, inner, ro
         pack_pair(rows[0], rows[1], rows[2], rows[3], packed[pair])
 
 
-@jit
-def misfit_pairs(packed, target, frames, rows):
-    """The sum of (|spectrum| - target)² over the first `frames` of a block of frame pairs."""
-    total = 0.0
-    for pair in range(packed.shape[0]):
-        unpack_pair(packed[pair], rows[0], rows[1], rows[2], rows[3])
-        for odd in range(2):
-            if 2 * pair + odd < frames:
-                re = rows[2 * odd]
-                im = rows[2 * odd + 1]
-                wanted = target[2 * pair + odd]
-                for k in range(wanted.shape[0]):
-                    difference = np.sqrt(re[k] * re[k] + im[k] * im[k]) - wanted[k]
-                    total += difference * difference
-    return total
-
-
 # --- two channels whose phase difference is known
 #
 # With |L|, |R| and the phase difference 2δ between them, the nearest pair of cells to (l, r) is

@@ -19,7 +19,7 @@ hundred iterations, on those of a generator nothing.
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,13 @@ from dsp.phase.starts import random_phase
 from dsp.stft import PairTransform, Stft
 
 F32 = NDArray[np.float32]
+Result = TypeVar("Result")
 
 # A frame without a cell above this share of the loudest (-90 dB) is silent.
 SILENT = 10.0**-4.5
+
+# What counts as loud in an image's error: within 40 dB of the loudest cell.
+LOUD = 0.01
 
 # Sounds that end early get transforms of their own size, in steps of so many frames.
 FRAMES_STEP = 16
@@ -59,14 +63,18 @@ class Solver:
     Use: ``begin``, then ``griffin_lim`` and ``reflect`` in any order, then ``audio``. For one thread.
     """
 
-    def __init__(self, stft: Stft, channels: int = 1, support: NDArray | None = None) -> None:
+    def __init__(
+        self, stft: Stft, channels: int = 1, support: NDArray | None = None, bins: int | None = None
+    ) -> None:
+        """``bins``: how many of the lowest have a wanted magnitude (with one channel); those above are free."""
         self.stft = stft
         self.support = None if support is None else np.asarray(support, dtype=np.float32)
         self.channels = channels
         self.sizes: dict[int, list[PairTransform]] = {}
         self.transforms = self._sized(stft.frames)
         plane = (self.transforms[0].frames + 2 * self.transforms[0].blocks, stft.bins)
-        self.targets = np.zeros((channels, *plane), dtype=np.float32)
+        self.bins = stft.bins if bins is None else bins
+        self.targets = np.zeros((channels, plane[0], self.bins), dtype=np.float32)
         self.state = np.zeros((2 * channels, *plane), dtype=np.float32)  # re and im of every channel
         self.rows = np.zeros((4 * channels, stft.bins), dtype=np.float32)
         if channels == 2:
@@ -96,8 +104,8 @@ class Solver:
         # Frames beyond the sound share a transform with its last one: what an earlier sound left there would
         # change its rounding.
         self.state[:] = 0.0
-        np.multiply(targets, np.cos(phases), out=self.state[0::2, :frames])
-        np.multiply(targets, np.sin(phases), out=self.state[1::2, :frames])
+        np.multiply(targets, np.cos(phases), out=self.state[0::2, :frames, : self.bins])
+        np.multiply(targets, np.sin(phases), out=self.state[1::2, :frames, : self.bins])
         if difference is not None:
             np.cos(0.5 * difference, out=self.half_difference[0, :frames])
             np.sin(0.5 * difference, out=self.half_difference[1, :frames])
@@ -168,22 +176,48 @@ class Solver:
         """A copy of the current sound [channel, sample]."""
         return np.stack([transform.audio for transform in self.transforms])
 
-    def convergence_db(self) -> float:
-        """The spectral convergence of the current sound: 20 log10(‖|STFT| - target‖ / ‖target‖)."""
-        wanted = float(np.sum(np.square(self.targets, dtype=np.float64)))
-        misfit = 0.0
+    def magnitude(self) -> F32:
+        """What the current sound has where ``targets`` has what is wanted, up to the last frame of the sound."""
         if self.probe is None:
             self.probe = PairTransform(self.stft, self.stft.frames)
         transform = self.probe
-        # All frames count: what leaks into the silent ones is wrong.
-        for audio, target in zip(self.audio, self.targets, strict=True):
+        re, im = (np.empty((transform.frames, self.stft.bins), dtype=np.float32) for _ in range(2))
+        found = np.empty((len(self.transforms), self.stft.frames, self.bins), dtype=np.float32)
+        for channel, audio in enumerate(self.audio):
             transform.load(audio)
             for first in range(0, transform.frames, transform.block_frames):
-                transform.to_spectrum(first)
                 block = slice(first, first + transform.block_frames)
-                frames = self.stft.frames - first
-                misfit += projection.misfit_pairs(transform.spectrum, target[block], frames, self.rows)
-        return -np.inf if misfit == 0.0 else float(10.0 * np.log10(misfit / max(wanted, 1e-30)))
+                transform.to_spectrum(first)
+                projection.unpack_pairs(transform.spectrum, re[block], im[block])
+            found[channel] = np.hypot(re, im)[: self.stft.frames, : self.bins]
+        return found
+
+    def convergence_db(self) -> float:
+        """The spectral convergence of the current sound: 20 log10(‖|STFT| - target‖ / ‖target‖)."""
+        target = self.targets[:, : self.stft.frames]
+        wanted = float(np.linalg.norm(target))
+        misfit = float(np.linalg.norm(self.magnitude() - target))
+        return -np.inf if misfit == 0.0 else float(20.0 * np.log10(misfit / max(wanted, 1e-30)))
+
+    def soften(self, softness: F32 | None) -> None:
+        """From now on a projection moves a cell only 1 / (1 + softness) of the way; [frame, bin], None for all of it.
+
+        Cells that are not trusted pull less, and what the others say of them counts. For one channel.
+        """
+        if softness is None:
+            self.soft = np.zeros((0, 0), dtype=np.float32)
+            return
+        self.soft = np.zeros_like(self.targets[0])
+        self.soft[: self.stft.frames] = softness / (1.0 + softness)
+
+    def image_error_db(self) -> float:
+        """How far apart wanted and found magnitudes typically are, where it is loud: a robust standard deviation."""
+        target, found = self.targets[:, : self.stft.frames], self.magnitude()
+        loud = target > LOUD * target.max()
+        if not loud.any():
+            return 0.0
+        ratio = np.maximum(found[loud], 1e-30) / target[loud]
+        return float(1.4826 * np.median(np.abs(20.0 * np.log10(ratio))))
 
     def _sized(self, frames: int) -> list[PairTransform]:
         """One transform for each channel, large enough for so many frames."""
@@ -341,24 +375,26 @@ def energy_mask(magnitude: F32) -> F32:
     return (magnitude > magnitude.mean(axis=(-2, -1), keepdims=True)).astype(np.float32)
 
 
+def spread(work: Callable[[int], Result], count: int, threads: int) -> list[Result]:
+    """``work(i)`` for i under ``count``, so many at a time."""
+    if threads == 1 or count <= 1:
+        return [work(i) for i in range(count)]
+    with ThreadPoolExecutor(min(threads, count)) as pool:
+        return list(pool.map(work, range(count)))
+
+
 def each(count: int, work: Callable[[Solver, int], None], make: Callable[[], Solver], threads: int) -> None:
     """``work(solver, i)`` for i under ``count``, every thread with a solver of its own."""
-    if threads == 1 or count <= 1:
-        solver = make()
-        for i in range(count):
-            work(solver, i)
-        return
     solvers: SimpleQueue[Solver] = SimpleQueue()
-    for _ in range(min(threads, count)):
-        solvers.put(make())  # here: FFTW's planner is not safe to call from several threads
+    for _ in range(max(1, min(threads, count))):
+        solvers.put(make())
 
     def borrow(i: int) -> None:
         solver = solvers.get()
         work(solver, i)
         solvers.put(solver)
 
-    with ThreadPoolExecutor(min(threads, count)) as pool:
-        list(pool.map(borrow, range(count)))
+    spread(borrow, count, threads)
 
 
 def _batch(

@@ -15,7 +15,9 @@ from dsp.phase.loops import (
     check_support,
     checked_magnitude,
     each,
+    spread,
 )
+from dsp.phase.low_band import low_band_start
 from dsp.phase.minimum_phase import minimum_phase
 from dsp.phase.rtisi import rtisi_la
 from dsp.phase.starts import gamma_of, pghi, random_phase
@@ -28,13 +30,22 @@ METHODS = (
     "fast-griffin-lim",
     "raar",
     "far-reflections",
+    "soft-raar",
     "douglas-rachford",
     "admm",
     "rtisi-la",
 )
-TAILS = METHODS[:-1]  # 'rtisi-la' goes from frame to frame and begins anew
-STARTS = ("pghi", "minimum-phase", "random", "zero")
+TAILS = tuple(
+    name for name in METHODS if name not in ("soft-raar", "rtisi-la")
+)  # those go a way of their own
+STARTS = ("low-band", "pghi", "rtisi-la", "minimum-phase", "random", "zero")
 STEREO = ("shared", "mid", "difference", "independent")
+
+# From which disagreement between image and sound on 'soft-raar' begins to doubt the image, and where it doubts fully.
+DOUBT_DB = (0.65, 0.90)
+# Softness rises with this power of the magnitude from so far below the loudest cell on.
+SOFT_FROM_DB = -30.0
+SOFT_POWER = 1.3
 
 # How often a reconstruction with a tolerance looks where it stands; a look costs half an iteration.
 LOOK_EVERY = 10
@@ -44,11 +55,11 @@ def reconstruct(
     magnitude: F32,
     stft: Stft,
     *,
-    method: str = "raar",
+    method: str = "far-reflections",
     iterations: int = 100,
     tail: str = "fast-griffin-lim",
     tail_iterations: int = 10,
-    start: str | F32 = "pghi",
+    start: str | F32 = "low-band",
     stereo: str = "shared",
     mid: F32 | None = None,
     difference: F32 | None = None,
@@ -66,8 +77,10 @@ def reconstruct(
     magnitude      float32 [batch, channel, frame, bin], as the absolute value of ``stft.forward``
     method         of METHODS: 'griffin-lim'; 'fast-griffin-lim' (``momentum``); 'raar' (``relaxation``),
                    'douglas-rachford' and 'admm' (``penalty``), which leave the minima in which Griffin-Lim stays;
-                   'rtisi-la', frame after frame with three frames of look-ahead, where ``iterations`` counts how
-                   often each is worked on, and there is no tail
+                   'far-reflections', the nearest on magnitudes that belong to a sound; 'soft-raar', on those with
+                   errors, such as a generator's; 'rtisi-la', frame after frame with three frames of look-ahead,
+                   where ``iterations`` counts how often each is worked on and a start by name is not used. The last
+                   two have no tail
     iterations     in all, the last ``tail_iterations`` of them by the method ``tail``
     start          of STARTS, or radians [frame, bin] or as large as magnitude
     stereo         of STEREO: 'shared': one start for all channels, then each alone. 'mid': of two channels the
@@ -109,8 +122,8 @@ def reconstruct(
         raise ValueError(f"{len(seeds)} seeds for {batch} sounds; give one number or one per sound")
     plane = {"mid": mid, "difference": difference}.get(stereo)
     if stereo in ("mid", "difference"):
-        if channels != 2 or method == "rtisi-la":
-            raise ValueError(f"stereo '{stereo}' is for two channels and for any method but 'rtisi-la'")
+        if channels != 2 or method in ("rtisi-la", "soft-raar"):
+            raise ValueError(f"stereo '{stereo}' is for two channels, and not for the method '{method}'")
         wanted = (batch, stft.frames, stft.bins)
         if plane is None or np.shape(plane) != wanted:
             given = "none" if plane is None else str(list(np.shape(plane)))
@@ -129,6 +142,9 @@ def reconstruct(
     steps = ((method, iterations - tail_count), (tail, tail_count))
 
     def iterate(solver: Solver) -> None:
+        if method == "soft-raar":
+            _soft_raar(solver, iterations, relaxation, momentum)
+            return
         for name, count in steps:
             stretch = count if tolerance_db is None else LOOK_EVERY
             for done in range(0, count, max(stretch, 1)):
@@ -140,24 +156,31 @@ def reconstruct(
                 if tolerance_db is not None and solver.convergence_db() <= tolerance_db:
                     return
 
-    def start_of(sound: int, channels: slice) -> F32:
-        """Radians for channels that start together: [frame, bin], or [channel, frame, bin] as they are given."""
+    def start_of(sound: int) -> F32:
+        """Radians [frame, bin] for channels that start together, else [channel, frame, bin]."""
         if not isinstance(start, str):
-            return np.asarray(start if np.ndim(start) == 2 else start[sound, channels], dtype=np.float32)
-        loudness = np.sqrt(np.mean(np.square(magnitude[sound, channels]), axis=0))
-        return _start(start, loudness, stft, (int(seeds[sound]), channels.start))
+            return np.asarray(start if np.ndim(start) == 2 else start[sound], dtype=np.float32)
+        planes = magnitude[sound]
+        if stereo != "independent":
+            planes = np.sqrt(np.mean(np.square(planes), axis=0, keepdims=True))
+        found = [_start(start, plane, stft, (int(seeds[sound]), i)) for i, plane in enumerate(planes)]
+        return np.stack(found) if stereo == "independent" else found[0]
+
+    def frame_by_frame(sound: int) -> None:
+        phase = None if isinstance(start, str) else start_of(sound)
+        audio[sound] = rtisi_la(
+            magnitude[sound],
+            stft,
+            iterations=iterations,
+            support=support,
+            start_phase=phase,
+            seed=int(seeds[sound]),
+        )
 
     def alone(solver: Solver, item: int) -> None:
         sound, channel = divmod(item, channels)
-        only = slice(channel, channel + 1)
-        phase = starts[sound] if starts else start_of(sound, only)
-        phase = phase if phase.ndim == 2 else phase[channel if starts else 0]
-        target = magnitude[sound, only]
-        if method == "rtisi-la":
-            found = rtisi_la(target, stft, iterations=iterations, support=support, start_phase=phase)
-            audio[sound, channel] = found[0]
-            return
-        solver.begin(target, phase)
+        phase = starts[sound]
+        solver.begin(magnitude[sound, channel : channel + 1], phase if phase.ndim == 2 else phase[channel])
         iterate(solver)
         audio[sound, channel] = solver.audio[0]
 
@@ -174,14 +197,44 @@ def reconstruct(
         audio[sound] = solver.audio
 
     audio = np.empty((batch, channels, stft.length_samples), dtype=np.float32)
-    starts = []
-    if stereo != "independent":
-        starts = [start_of(sound, slice(0, channels)) for sound in range(batch)]
+    if method == "rtisi-la":
+        spread(frame_by_frame, batch, threads)
+        return audio
+    starts = spread(start_of, batch, threads)
     if plane is not None:
         each(batch, together, lambda: Solver(stft, 2, support), threads)
     else:
         each(batch * channels, alone, lambda: Solver(stft, 1, support), threads)
     return audio
+
+
+def _soft_raar(solver: Solver, iterations: int, relaxation: float, momentum: float) -> None:
+    """RAAR for magnitudes with errors, such as a generator's.
+
+    After three fifths of the iterations the loud cells of an image that belongs to a sound agree with what was found to
+    0.3 dB or so. An image with errors cannot: where its error is beyond DOUBT_DB, the rest goes on with projections
+    that are the softer the louder a cell, since an error in dB is an absolute error in proportion to the magnitude, and
+    a least-squares fit would trust the loudest, worst cells most.
+    """
+    hard = iterations * 3 // 5
+    rule = Reflections.raar(relaxation)
+    solver.soften(None)
+    solver.reflect(hard, rule)
+    low, high = DOUBT_DB
+    doubt = min(max((solver.image_error_db() - low) / (high - low), 0.0), 1.0)
+    rest = iterations - hard
+    if doubt == 0.0:
+        tail = min(10, rest)
+        solver.reflect(rest - tail, rule)
+        solver.griffin_lim(tail, momentum)
+        return
+    target = solver.targets[0, : solver.stft.frames]
+    loudness = target * np.float32(10.0 ** (SOFT_FROM_DB / -20.0) / target.max())
+    softness = doubt * (np.power(1.0 + np.square(loudness), SOFT_POWER / 2) - 1.0).astype(np.float32)
+    solver.soften(0.1 * softness)
+    solver.reflect(rest // 2, rule)
+    solver.soften(softness)
+    solver.griffin_lim(rest - rest // 2, momentum)
 
 
 def _start(name: str, magnitude: F32, stft: Stft, seed: Sequence[int]) -> F32:
@@ -191,6 +244,12 @@ def _start(name: str, magnitude: F32, stft: Stft, seed: Sequence[int]) -> F32:
         return random_phase(magnitude.shape, seed)
     if name == "minimum-phase":
         return minimum_phase(magnitude, stft.window_samples)
+    if name == "rtisi-la":
+        sound = rtisi_la(magnitude[np.newaxis], stft, seed=int(seed[0]))
+        # An Stft is for one thread, and this may be one of many.
+        return np.angle(Stft(stft.length_samples, stft.window, stft.hop_samples).forward(sound)[0])
+    if name == "low-band":
+        return low_band_start(magnitude, stft, seed=seed)
     return pghi(
         magnitude,
         gamma=gamma_of(stft.window),

@@ -79,6 +79,7 @@ def pghi(
     window_samples: int,
     tolerance: float = 1e-5,
     seed: int | Sequence[int] = 0,
+    low_phase: F32 | None = None,
 ) -> F32:
     """Phase from magnitude alone, without iterations: phase gradient heap integration.
 
@@ -90,6 +91,7 @@ def pghi(
 
     gamma        of the window, in samples²: ``window_gamma``
     tolerance    cells under this share of the largest magnitude get a random phase
+    low_phase    [frame, bin below some bin], where the phase of the low end is known: integration begins there
 
     Shape: float32 [frame, bin] → float32 [frame, bin], radians in [-π, π], to be used as ``start_phase``.
     """
@@ -104,6 +106,10 @@ def pghi(
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance must lie between 0 and 1, not {tolerance}")
     phase = random_phase(magnitude.shape, seed)
+    known = 0
+    if low_phase is not None:
+        known = low_phase.shape[1]
+        phase[:, :known] = low_phase
     peak = float(magnitude.max(initial=0.0))
     if peak == 0.0:
         return phase
@@ -131,6 +137,7 @@ def pghi(
         frame_step.reshape(-1),
         bin_step.reshape(-1),
         shape[1],
+        known,
         np.full(BUCKETS, -1, dtype=np.int32),
         np.empty(bucket.size, dtype=np.int32),
         np.full(BUCKETS, -1, dtype=np.int32),
