@@ -122,7 +122,9 @@ def test_what_a_third_plane_is_good_for(stft, stereo):
 
     def errors(scheme):
         third = {scheme: planes(stft, stereo)[scheme]} if scheme in ("mid", "difference") else {}
-        results = reconstruct(magnitude, stft, iterations=60, stereo=scheme, **third)
+        results = reconstruct(
+            magnitude, stft, method="raar", start="pghi", iterations=60, stereo=scheme, **third
+        )
         pairs = list(zip(results, stereo, strict=True))
         return (
             max(fidelity.mono_sum_error_db(*pair) for pair in pairs),
@@ -183,8 +185,8 @@ def test_a_tolerance_ends_early_and_stretches_are_one(stft, stereo):
     for method in ("raar", "fast-griffin-lim"):
         whole = reconstruct(magnitude, stft, method=method, iterations=45)
         never = reconstruct(magnitude, stft, method=method, iterations=45, tolerance_db=-300.0)
-        # A stretch ends with a look, from which reflections go on with other rounding.
-        assert reference.error_db(never, whole) < -50.0
+        # A stretch ends with a look, from which reflections go on with other rounding, which grows.
+        assert reference.error_db(never, whole) < -35.0
         early = reconstruct(magnitude, stft, method=method, iterations=45, tolerance_db=-14.0)
         assert convergence_db(stft, whole, magnitude) < convergence_db(stft, early, magnitude) < -14.0
 
@@ -231,3 +233,38 @@ def test_misuse(stft):
         reconstruct(good[0], stft)
     with pytest.raises(ValueError, match="for two channels"):
         reconstruct(good[:, :1], stft, stereo="mid", mid=good[:, 0])
+
+
+def test_far_reflections_and_a_low_end_found_first(stft, kick):
+    magnitude = np.abs(stft.forward(kick[np.newaxis, :LENGTH]))[np.newaxis]
+    sound = kick[np.newaxis, :LENGTH]
+
+    def low_db(**settings):
+        return fidelity.low_si_sdr_db(reconstruct(magnitude, stft, iterations=60, **settings)[0], sound)
+
+    assert low_db() > 20.0 > low_db(method="raar", start="pghi")
+    from_low = reconstruct(magnitude, stft, iterations=30)
+    plain = reconstruct(magnitude, stft, iterations=30, method="raar", start="pghi")
+    assert convergence_db(stft, from_low, magnitude) < convergence_db(stft, plain, magnitude) - 6.0
+
+
+def test_an_image_with_errors_is_doubted(stft, stereo):
+    clean = np.abs(spectra(stft, stereo[:1]))
+    random = np.random.default_rng(0)
+    noisy = (clean * 10 ** (random.normal(0.0, 2.0, clean.shape) / 20)).astype(np.float32)
+    settings = {"start": "pghi", "iterations": 60}
+
+    def against_clean_db(magnitude, method):
+        return convergence_db(stft, reconstruct(magnitude, stft, method=method, **settings), clean)
+
+    assert against_clean_db(noisy, "soft-raar") < against_clean_db(noisy, "raar") - 1.0
+    soft = reconstruct(clean, stft, method="soft-raar", **settings)
+    # On a clean image it is RAAR, but for rounding where the look at the image interrupts it.
+    assert reference.error_db(soft, reconstruct(clean, stft, method="raar", **settings)) < -35.0
+
+
+@pytest.mark.parametrize(("size", "hop"), [(64, 16), (1024, 100), (32, 8)])
+def test_windows_that_cannot_be_decimated(size, hop):
+    stft = Stft(2000, window("hann", size), hop)
+    magnitude = np.abs(stft.forward(np.random.default_rng(0).standard_normal((1, 2000)).astype(np.float32)))
+    assert np.isfinite(reconstruct(magnitude[np.newaxis], stft, iterations=12)).all()
