@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dsp import arguments
 from dsp.kernels import cells
 
 F32 = NDArray[np.float32]
@@ -20,7 +21,7 @@ class Grid:
     ``edges`` float64 [cells + 1] rises from 0 to ``points``; cells may cut points, but none is narrower than
     one. Make a grid with ``Grid.bands``, ``Grid.frames`` or ``Grid.identity``. Methods work along the last
     axis. Both directions are sparse (a few points per cell, two cells per point): a fraction of a dense
-    matrix product's work.
+    matrix product's work. They raise ValueError for values that are not finite, such as the level of silence.
     """
 
     def __init__(self, edges: ArrayLike) -> None:
@@ -69,7 +70,7 @@ class Grid:
     @classmethod
     def identity(cls, points: int) -> Self:
         """One cell per point."""
-        return cls(np.arange(points + 1))
+        return cls(np.arange(arguments.whole("points", points, 1) + 1))
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -81,13 +82,13 @@ class Grid:
         """The width of every cell in points [cells]."""
         return np.diff(self.edges)
 
-    def pool(self, power: F32) -> F32:
+    def pool(self, power: ArrayLike) -> F32:
         """The mean power of every cell, points cut by an edge counting in proportion: times the widths, the
         energy.
 
         Shape: float32 [..., points] → float32 [..., cells]
         """
-        power = self._checked("power", power, self.points)
+        power = _checked("power", power, self.points)
         out = np.empty((*power.shape[:-1], self.cells), dtype=np.float32)
         cells.pool_rows(
             power.reshape(-1, self.points),
@@ -98,35 +99,40 @@ class Grid:
         )
         return out
 
-    def spread(self, level_db: F32) -> F32:
+    def spread(self, level_db: ArrayLike) -> F32:
         """Levels in dB, interpolated between the centres of the cells; held outside the first and the last.
 
         Shape: float32 [..., cells] → float32 [..., points]
         """
-        level_db = self._checked("level_db", level_db, self.cells)
+        level_db = _checked("level_db", level_db, self.cells)
         out = np.empty((*level_db.shape[:-1], self.points), dtype=np.float32)
         cells.spread_rows(
             level_db.reshape(-1, self.cells), self._left, self._fraction, out.reshape(-1, self.points)
         )
         return out
 
-    @staticmethod
-    def _checked(what: str, values: F32, wanted: int) -> F32:
-        values = np.ascontiguousarray(values, dtype=np.float32)
-        if values.shape[-1] != wanted:
-            raise ValueError(f"{what} must have {wanted} values along its last axis, not {values.shape[-1]}")
-        return values
+
+def _checked(what: str, values: ArrayLike, wanted: int) -> F32:
+    checked = arguments.floats(what, values)
+    if checked.ndim == 0 or checked.shape[-1] != wanted:
+        raise ValueError(
+            f"{what} must have {wanted} values along its last axis, not the shape {list(checked.shape)}"
+        )
+    return checked
 
 
 def _growing_edges(
     points_name: str, points: int, cells_name: str, cells: int, single_name: str, single: int
 ) -> NDArray[np.float64]:
     """Edges of ``single`` cells of width 1, then ``cells - single`` of widths r, r² … up to ``points``."""
-    if not 1 <= cells <= points:
+    points = arguments.whole(points_name, points, 1)
+    cells = arguments.whole(cells_name, cells, 1)
+    single = arguments.whole(single_name, single, 0)
+    if cells > points:
         raise ValueError(f"{cells_name} must be between 1 and the {points} {points_name}, not {cells}")
     if cells == points:
         return np.arange(points + 1, dtype=np.float64)
-    if not 0 <= single < cells:
+    if single >= cells:
         raise ValueError(f"{single_name} must be between 0 and {cells - 1}, not {single}")
     count, rest = cells - single, points - single
     powers = np.arange(1, count + 1)

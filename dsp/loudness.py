@@ -1,7 +1,9 @@
 """Loudness and true peak after ITU-R BS.1770-4, for sounds of any length.
 
-Audio is `float32 [channel, sample]`; every channel has weight 1 (left and right). Levels are in LUFS; silence
-is minus infinity. A full-scale sine of 997 Hz in both channels reads 0.0 LUFS, in one of them -3.01.
+Audio is `float32 [channel, sample]`, one channel or left and right, each of weight 1. Levels are in LUFS; silence
+is minus infinity. A full-scale sine of 997 Hz in both channels reads 0.0 LUFS, in one of them -3.01. Sounds of no
+samples are silent. What is not finite is refused with a ValueError, as are sounds of more than
+`dsp.arguments.LONGEST_SAMPLES`.
 """
 
 from __future__ import annotations
@@ -10,14 +12,16 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from dsp import arguments
 from dsp.kernels import waveform
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 MOMENTARY_SECONDS = 0.4
+LONGEST_WINDOW_SECONDS = 60.0
 _OFFSET_LUFS = -0.691  # makes up for the gain of the K-weighting at 997 Hz
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
@@ -26,7 +30,6 @@ _TAPS_PER_PHASE = 32
 _KAISER_BETA = 7.0
 
 
-@lru_cache(maxsize=8)
 def k_weighting(rate_hz: int) -> F64:
     """The two filters of BS.1770-4 as `[section, (b0, b1, b2, a1, a2)]`: a high shelf of +4 dB and a high-
     pass.
@@ -34,6 +37,7 @@ def k_weighting(rate_hz: int) -> F64:
     The standard tabulates 48 kHz only. These are the analogue prototypes behind that table (as in
     libebur128), transformed bilinearly with pre-warping, and equal it to nine digits at 48 kHz.
     """
+    arguments.rate(rate_hz)
     shelf_hz, shelf_gain_db, shelf_quality = 1681.974450955533, 3.999843853973347, 0.7071752369554196
     warped = math.tan(math.pi * shelf_hz / rate_hz)
     high = 10.0 ** (shelf_gain_db / 20.0)
@@ -59,17 +63,19 @@ def k_weighting(rate_hz: int) -> F64:
     return np.array([shelf, high_pass])
 
 
-def k_weight(audio: F32, rate_hz: int = 44_100, *, ring_samples: int = 0) -> F64:
+def k_weight(audio: ArrayLike, rate_hz: int = 44_100, *, ring_samples: int = 0) -> F64:
     """`audio[channel, sample]` as the ear weights it, followed by `ring_samples` in which the filters ring
-    out.
+    out. Shape: float64 [channel, sample + ring_samples].
     """
+    audio = arguments.channels("audio", audio)
+    ring_samples = arguments.whole("ring_samples", ring_samples, 0)
     weighted = np.empty((audio.shape[0], audio.shape[1] + ring_samples))
     waveform.biquads(audio, k_weighting(rate_hz), weighted)
     return weighted
 
 
 def momentary_maximum_lufs(
-    audio: F32, rate_hz: int = 44_100, *, window_seconds: float = MOMENTARY_SECONDS
+    audio: ArrayLike, rate_hz: int = 44_100, *, window_seconds: float = MOMENTARY_SECONDS
 ) -> float:
     """The loudest 400 ms anywhere, ungated, the sound standing in silence on both sides; a window at every
     sample.
@@ -77,21 +83,26 @@ def momentary_maximum_lufs(
     It is defined for a sound of any length, does not change with the silence after it, and equals the
     integrated loudness for a sound of one block. Silence: minus infinity.
     """
-    window_samples = round(window_seconds * rate_hz)
-    power = np.square(k_weight(audio, rate_hz, ring_samples=window_samples)).sum(axis=0)
+    arguments.rate(rate_hz)
+    if not 0.0 < window_seconds <= LONGEST_WINDOW_SECONDS:
+        raise ValueError(
+            f"window_seconds must be above 0 and at most {LONGEST_WINDOW_SECONDS:g}, not {window_seconds}"
+        )
+    window_samples = max(round(window_seconds * rate_hz), 1)
+    power = _power_of(k_weight(audio, rate_hz, ring_samples=window_samples))
     return _lufs(waveform.largest_window_sum(power, window_samples) / window_samples)
 
 
-def integrated_lufs(audio: F32, rate_hz: int = 44_100) -> float | None:
+def integrated_lufs(audio: ArrayLike, rate_hz: int = 44_100) -> float | None:
     """Gated loudness in blocks of 400 ms that overlap by 75 %. None below 400 ms or if no block passes the
     gate.
     """
+    power = _power_of(k_weight(audio, rate_hz))
     block_samples = round(MOMENTARY_SECONDS * rate_hz)
-    if audio.shape[1] < block_samples:
+    if power.shape[0] < block_samples:
         return None
-    power = np.square(k_weight(audio, rate_hz)).sum(axis=0)
     total = np.concatenate(([0.0], np.cumsum(power)))
-    starts = np.arange(0, audio.shape[1] - block_samples + 1, round(block_samples / 4))
+    starts = np.arange(0, power.shape[0] - block_samples + 1, round(block_samples / 4))
     blocks = (total[starts + block_samples] - total[starts]) / block_samples
     blocks = blocks[blocks > _power(_ABSOLUTE_GATE_LUFS)]
     if blocks.size == 0:
@@ -100,14 +111,14 @@ def integrated_lufs(audio: F32, rate_hz: int = 44_100) -> float | None:
     return _lufs(float(blocks.mean()))
 
 
-def true_peak(audio: F32) -> float:
+def true_peak(audio: ArrayLike) -> float:
     """The largest magnitude, linear, of the signal oversampled four times (BS.1770-4, annex 2).
 
     The annex asks for 4x and leaves the filter open; this one has 32 taps per phase where the example has 12,
     which moves the reading by less than 0.1 dB but not below a good resampler's. The samples themselves count
     too.
     """
-    return float(waveform.interpolated_peak(np.ascontiguousarray(audio), *_interpolator()))
+    return float(waveform.interpolated_peak(arguments.channels("audio", audio), *_interpolator()))
 
 
 @lru_cache(maxsize=1)
@@ -122,6 +133,11 @@ def _interpolator() -> tuple[F32, float]:
         phases.append(weights / weights.sum())
     stacked = np.array(phases)
     return stacked.astype(np.float32), float(np.abs(stacked).sum(axis=1).max())
+
+
+def _power_of(weighted: F64) -> F64:
+    """Both channels' power [sample]; `weighted` is overwritten."""
+    return np.asarray(np.square(weighted, out=weighted).sum(axis=0))
 
 
 def _lufs(power: float) -> float:

@@ -1,4 +1,8 @@
-"""Where a drum sound starts, how it swells and decays, and the pitch it settles on."""
+"""Where a drum sound starts, how it swells and decays, and the pitch it settles on.
+
+Every function takes one channel, `mono[sample]`, of any length down to no samples at all. What is not finite is refused
+with a ValueError, as are sounds of more than `dsp.arguments.LONGEST_SAMPLES`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from dsp import arguments
 from dsp.kernels import waveform
 from dsp.resample import Resampler
 
@@ -18,12 +23,20 @@ ONSET_BELOW_PEAK_DB = -40.0
 LOWEST_PITCH_HZ = 28.0
 HIGHEST_PITCH_HZ = 2_000.0
 LONGEST_TRACKED_SECONDS = 1.5
+LONGEST_SMOOTHING_SECONDS = 10.0
 
+_INAUDIBLE_BELOW_HZ = 20.0
+_ANALYTIC_REACH_SECONDS = 0.1
 _ANALYSIS_RATE_HZ = 11_025
 _HOP_SECONDS = 0.005
 _AUDIBLE_BELOW_PEAK_DB = -36.0  # frames below it are left out: hiss and reverb
 _LEAST_SIMILARITY = 0.7
 _SETTLED_SEMITONES = 0.8
+_SWEEP_FIT_SECONDS = 0.08
+_SWEEP_DECAY_SECONDS = (0.003, 0.08)  # time constants tried
+_SWEEP_TURNS, _SWEEP_STEPS = 12.0, 60  # extra turns tried
+_LEAST_SWEEP_SHARE = 0.7
+_LEAST_SWEEP_GAIN = 0.05  # over a steady tone
 _NEAR_BEST = 0.92  # the shortest period this close to the best one wins: multiples of the period repeat too
 
 
@@ -37,7 +50,7 @@ class PitchTrack:
 
     pitch_hz: float  # where it settles
     confidence: float
-    start_hz: float  # at the onset, extrapolated from the first frames
+    start_hz: float  # at the onset, extrapolated
     end_hz: float  # of the last audible frames
     sweep_semitones: float  # start relative to the settled pitch; positive for a falling sweep
     sweep_s: float  # from the onset until the pitch stays within 0.8 semitones of where it settles
@@ -60,63 +73,104 @@ class _Frames:
 _NO_PITCH = PitchTrack(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def onset_sample(mono: F32, *, below_peak_db: float = ONSET_BELOW_PEAK_DB) -> int:
+def onset_sample(mono: ArrayLike, *, below_peak_db: float = ONSET_BELOW_PEAK_DB) -> int:
     """The first sample of `mono[sample]` whose magnitude reaches `below_peak_db` relative to the peak.
 
     A threshold relative to the peak survives any gain; -40 dB is above the hiss of old recordings and still
     within 0.1 ms of the start of a 10 ms linear attack. Silence has no onset: the answer is 0.
     """
-    magnitude = np.abs(mono)
+    magnitude = np.abs(arguments.sound("mono", mono))
+    if not below_peak_db <= 0.0:
+        raise ValueError(f"below_peak_db must not be above 0, the peak itself, but is {below_peak_db}")
     peak = float(magnitude.max(initial=0.0))
     if peak == 0.0:
         return 0
     return int(np.argmax(magnitude >= peak * 10.0 ** (below_peak_db / 20.0)))
 
 
-def envelope(mono: F32, rate_hz: int = 44_100, *, smoothing_seconds: float = 0.010) -> F32:
+def envelope(mono: ArrayLike, rate_hz: int = 44_100, *, smoothing_seconds: float = 0.010) -> F32:
     """The amplitude of `mono[sample]` over time, same length, as the RMS of its analytic signal in a centred
     window.
 
     The analytic signal has no ripple at twice the frequency, so a 40 Hz kick decays as smoothly as a hat; a
     steady sine reads its RMS. The signal counts as silent before its first and after its last sample.
     """
-    power = analytic_power(mono)
+    arguments.rate(rate_hz)
+    if not 0.0 <= smoothing_seconds <= LONGEST_SMOOTHING_SECONDS:
+        raise ValueError(
+            f"smoothing_seconds must lie between 0 and {LONGEST_SMOOTHING_SECONDS:g}, not {smoothing_seconds}"
+        )
+    power = analytic_power(mono, rate_hz)
     window_samples = max(round(smoothing_seconds * rate_hz), 1)
-    total = np.zeros(power.size + 1)
-    np.cumsum(power, dtype=np.float64, out=total[1:])
-    centre = np.arange(power.size)
-    first = np.maximum(centre - window_samples // 2, 0)
-    last = np.minimum(centre - window_samples // 2 + window_samples, power.size)
-    mean = (total[last] - total[first]) / window_samples
-    return np.sqrt(np.maximum(mean, 0.0)).astype(np.float32)
+    before = window_samples // 2
+    total = np.zeros(power.size + window_samples + 1)
+    np.cumsum(power, dtype=np.float64, out=total[before + 1 : before + 1 + power.size])
+    total[before + 1 + power.size :] = total[before + power.size]
+    mean = total[window_samples:-1] - total[: power.size]
+    np.maximum(mean, 0.0, out=mean)  # rounding leaves a hair below
+    mean /= window_samples
+    return np.sqrt(mean, out=mean).astype(np.float32)
 
 
-def analytic_power(mono: F32) -> F32:
-    """Half the squared magnitude of the analytic signal of `mono[sample]`: power without the ripple of the
-    waveform.
+def analytic_power(mono: ArrayLike, rate_hz: int = 44_100) -> F32:
+    """Half the squared magnitude of the analytic signal of `mono[sample]`, same length: power without the ripple of
+    the waveform.
+
+    Frequencies below 20 Hz fade out towards 0 Hz, which has none. The filter that removes negative frequencies is
+    smooth there then, and short: with a step it answers the lows of a kick with a tail that is still at -50 dB
+    half a second later, and comes round from the end of the transform to its beginning.
     """
+    mono = arguments.sound("mono", mono)
+    arguments.rate(rate_hz)
     samples = mono.shape[0]
-    padded_samples = 1 << max(samples + 256 - 1, 1).bit_length()
+    padded_samples = 1 << (samples + round(_ANALYTIC_REACH_SECONDS * rate_hz)).bit_length()
     spectrum = np.fft.rfft(mono, padded_samples)
     one_sided = np.zeros(padded_samples, dtype=np.complex64)
     one_sided[: spectrum.size] = spectrum
     one_sided[1 : spectrum.size - 1] *= 2.0
+    faded = np.arange(math.ceil(_INAUDIBLE_BELOW_HZ * padded_samples / rate_hz))
+    one_sided[: faded.size] *= 0.5 - 0.5 * np.cos(np.pi * faded / faded.size, dtype=np.float32)
     analytic = np.fft.ifft(one_sided)[:samples]
     return (0.5 * (analytic.real**2 + analytic.imag**2)).astype(np.float32)
 
 
-def pitch_and_sweep(mono: F32, rate_hz: int = 44_100) -> PitchTrack:
+def decay_seconds(level: ArrayLike, rate_hz: int = 44_100, *, drop_db: float = 20.0) -> float:
+    """How long `level[sample]`, an `envelope`, takes from its highest to `drop_db` below it, for good.
+
+    Counted from the highest level, so that neither the attack nor the smoothing lengthens it: an exponential decay
+    reads what it is, τ · ln 10 · drop_db / 20. A level that ends higher lasts to its end. Silence: 0.
+    """
+    level = arguments.sound("level", level)
+    arguments.rate(rate_hz)
+    if not 0.0 <= drop_db < math.inf:
+        raise ValueError(f"drop_db must not be negative, but is {drop_db}")
+    if level.max(initial=0.0) <= 0.0:
+        return 0.0
+    highest = int(np.argmax(level))
+    above = level[highest:] >= level[highest] * 10.0 ** (-drop_db / 20.0)
+    return (above.size - int(np.argmax(above[::-1]))) / rate_hz
+
+
+def pitch_and_sweep(mono: ArrayLike, rate_hz: int = 44_100) -> PitchTrack:
     """The pitch that `mono[sample]` settles on and how it gets there.
 
     Made for drums: the period is sought frame by frame in stretches no longer than two and a half periods, so
     a sweep that lasts 50 ms is followed and not averaged; frames count more the later they are, as long as
     they are within 36 dB of the loudest; the settled stretch is then measured again by the slope of its
-    phase, which is exact to a few cents. Confidence multiplies how well the periods repeat, how steady late
-    frames are, how much of the sound's energy lies in the band searched (28 Hz to 2 kHz), and whether it
-    lasts for a few periods.
+    phase, which is exact to a few cents. The sweep is that of the exponentially falling sine which holds most
+    of the first 80 ms, whole waveforms at once, since kicks often fall faster than any period repeats; where
+    none holds enough, the first frames say where it began. Confidence multiplies how well the periods repeat,
+    how steady late frames are, how much of the sound's energy lies in the band searched (28 Hz to 2 kHz), and
+    whether it lasts for a few periods.
     """
+    arguments.rate(rate_hz)
+    mono = arguments.sound("mono", mono)
     onset = onset_sample(mono)
     sound = mono[onset : onset + round(LONGEST_TRACKED_SECONDS * rate_hz)]
+    peak = float(np.abs(sound).max(initial=0.0))
+    if peak == 0.0:
+        return _NO_PITCH
+    sound = sound / peak  # so that a gain changes nothing, however small
     factor = max(round(rate_hz / _ANALYSIS_RATE_HZ), 1)
     rate = rate_hz / factor
     low = _decimator(factor)(sound)
@@ -135,7 +189,12 @@ def pitch_and_sweep(mono: F32, rate_hz: int = 44_100) -> PitchTrack:
     region = region[region >= first]
     start_s, stop_s = float(frames.times[first]), float(frames.times[region[-1]])
     pitch_hz = _phase_slope_hz(low, rate, start_s, stop_s, settled_hz)
-    start_hz = _start_hz(frames, steady, first, pitch_hz)
+    sweep = _fitted_sweep(low, rate, pitch_hz)
+    if sweep is None:
+        start_hz = _start_hz(frames, steady, first, pitch_hz)
+        sweep_s = start_s if first > 0 else 0.0
+    else:
+        start_hz, sweep_s = sweep
     whole = _mean_power(sound, rate_hz, start_s, stop_s + _HOP_SECONDS)
     in_band = _mean_power(low, rate, start_s, stop_s + _HOP_SECONDS)
     confidence = _confidence(
@@ -151,7 +210,7 @@ def pitch_and_sweep(mono: F32, rate_hz: int = 44_100) -> PitchTrack:
         start_hz=start_hz,
         end_hz=float(np.median(frames.pitches[region[-3:]])),
         sweep_semitones=float(_semitones(np.float64(start_hz), pitch_hz)),
-        sweep_s=start_s if first > 0 else 0.0,
+        sweep_s=sweep_s,
     )
 
 
@@ -179,6 +238,44 @@ def _first_settled(settled: NDArray[np.bool_], steady: NDArray[np.bool_]) -> int
     out_of = np.cumsum(steady[::-1])[::-1]
     good = settled & (inside >= 0.9 * out_of)
     return int(np.argmax(good)) if good.any() else int(np.argmax(settled))
+
+
+def _fitted_sweep(low: F32, rate: float, pitch_hz: float) -> tuple[float, float] | None:
+    """The pitch at the onset and the seconds until it has settled, from the exponential sweep that holds most of
+    the energy of the first 80 ms. None if that is too little, or hardly more than a steady tone holds.
+    """
+    start = low[: round(_SWEEP_FIT_SECONDS * rate)]
+    if not start.any():
+        return None
+    planes = np.empty((4, start.shape[0]))
+
+    def shares(decay_s: float, first_turns: float, step_turns: float, count: int) -> NDArray[np.float64]:
+        found = np.empty(count)
+        waveform.sweep_shares(start, pitch_hz / rate, decay_s * rate, first_turns, step_turns, planes, found)
+        return found
+
+    # A sweep is described by its time constant and by the extra turns that the sine makes in it.
+    step, ratio = _SWEEP_TURNS / _SWEEP_STEPS, 1.4
+    steady_share, best = 0.0, (0.0, 0.0, 1.0)
+    for decay_s in np.geomspace(*_SWEEP_DECAY_SECONDS, 11):
+        found = shares(decay_s, 0.0, step, _SWEEP_STEPS)
+        steady_share = float(found[0])
+        best = max(best, (float(found.max()), step * int(found.argmax()), float(decay_s)))
+    for _ in range(6):
+        step, ratio = step / 2.0, math.sqrt(ratio)
+        _, turns, middle_s = best
+        first = max(turns - step, 0.0)
+        for decay_s in (middle_s / ratio, middle_s, middle_s * ratio):
+            found = shares(decay_s, first, step, 3)
+            best = max(best, (float(found.max()), first + step * int(found.argmax()), decay_s))
+    share, turns, decay_s = best
+    if share < _LEAST_SWEEP_SHARE or share < steady_share + _LEAST_SWEEP_GAIN:
+        return None
+    excess_hz = turns / decay_s
+    within_hz = pitch_hz * (2.0 ** (_SETTLED_SEMITONES / 12.0) - 1.0)
+    if pitch_hz + excess_hz > HIGHEST_PITCH_HZ:
+        return None
+    return pitch_hz + excess_hz, decay_s * math.log(max(excess_hz / within_hz, 1.0))
 
 
 def _start_hz(frames: _Frames, steady: NDArray[np.bool_], first: int, pitch_hz: float) -> float:

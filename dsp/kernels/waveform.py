@@ -7,19 +7,30 @@ import numpy as np
 
 from dsp.kernels import jit
 
+FADED = 1e-40
+FADING = 256  # samples between looks
+
 
 @jit
 def biquads(audio, sections, out):
     """Direct form II transposed, in double precision: `audio[channel, sample]` through `sections[section, b0
     b1 b2 a1 a2]`.
 
-    `out[channel, sample]` may be longer than the audio; the filters then ring on into the zeros behind it.
+    `out[channel, sample]` may be longer than the audio; the filters then ring on into the zeros behind it. What
+    rings below `FADED` is set to zero from time to time: it would end among the denormal numbers, and rounding
+    keeps it there for ever, at many times the cost of any other number.
     """
     channels, samples = audio.shape
     count = sections.shape[0]
+    state = np.zeros((count, 2))
     for channel in range(channels):
-        state = np.zeros((count, 2))
+        state[:] = 0.0
         for sample in range(out.shape[1]):
+            if sample % FADING == 0:
+                for section in range(count):
+                    if abs(state[section, 0]) < FADED and abs(state[section, 1]) < FADED:
+                        state[section, 0] = 0.0
+                        state[section, 1] = 0.0
             value = np.float64(audio[channel, sample]) if sample < samples else 0.0
             for section in range(count):
                 b0, b1, b2, a1, a2 = sections[section]
@@ -101,11 +112,58 @@ def periodicity(signal, energy, centre, first_lag, similarity):
             continue
         early = signal[start : start + length]
         late = signal[start + lag : start + lag + length]
-        product = np.float32(0.0)
-        for offset in range(length):
+        # Four sums side by side: each addition of one waits for the last, and rounding forbids the compiler this.
+        first = second = third = fourth = np.float32(0.0)
+        for quarter in range(length // 4):
+            offset = 4 * quarter
+            first += early[offset] * late[offset]
+            second += early[offset + 1] * late[offset + 1]
+            third += early[offset + 2] * late[offset + 2]
+            fourth += early[offset + 3] * late[offset + 3]
+        product = (first + second) + (third + fourth)
+        for offset in range(length - length % 4, length):
             product += early[offset] * late[offset]
         both = (energy[start + length] - energy[start]) * (energy[start + lag + length] - energy[start + lag])
         similarity[index] = product / np.sqrt(both) if both > 1e-24 else 0.0
+
+
+@jit
+def sweep_shares(signal, turns_per_sample, decay_samples, first_turns, step_turns, planes, shares):
+    """How much of the energy of `signal[sample]`, 0 … 1, one sinusoid with a falling pitch holds, for every
+    extra number of turns k it may make before it settles at `turns_per_sample`.
+
+    shares[k] belongs to the phase turns_per_sample · n + (first_turns + k · step_turns) · (1 - exp(-n /
+    decay_samples)), in turns, at the best amplitude and offset in phase (least squares). planes[4, sample] is
+    scratch: the sinusoid, and what turns it on from one k to the next.
+    """
+    samples = signal.shape[0]
+    re, im, step_re, step_im = planes[0], planes[1], planes[2], planes[3]
+    energy = 0.0
+    for n in range(samples):
+        energy += signal[n] * signal[n]
+        extra = 1.0 - np.exp(-n / decay_samples)
+        angle = 2.0 * np.pi * (turns_per_sample * n + first_turns * extra)
+        re[n] = np.cos(angle)
+        im[n] = np.sin(angle)
+        step = 2.0 * np.pi * step_turns * extra
+        step_re[n] = np.cos(step)
+        step_im[n] = np.sin(step)
+    for k in range(shares.shape[0]):
+        along_re = 0.0
+        along_im = 0.0
+        square_re = 0.0
+        cross = 0.0
+        for n in range(samples):
+            along_re += signal[n] * re[n]
+            along_im += signal[n] * im[n]
+            square_re += re[n] * re[n]
+            cross += re[n] * im[n]
+            turned = re[n] * step_re[n] - im[n] * step_im[n]
+            im[n] = re[n] * step_im[n] + im[n] * step_re[n]
+            re[n] = turned
+        square_im = samples - square_re
+        held = along_re**2 * square_im - 2.0 * along_re * along_im * cross + along_im**2 * square_re
+        shares[k] = held / (energy * (square_re * square_im - cross**2))
 
 
 @jit

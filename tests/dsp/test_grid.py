@@ -73,13 +73,21 @@ def test_spread_is_interpolation_between_the_centres():
     ("make", "words"),
     [
         (lambda: Grid.bands(10, 11, 0), "bands must be between 1 and the 10 bins, not 11"),
-        (lambda: Grid.bands(10, 0, 0), "bands must be between"),
+        (lambda: Grid.bands(10, 0, 0), "bands must be at least 1, not 0"),
+        (lambda: Grid.bands(10.0, 5, 0), "bins must be a whole number, not 10.0"),
+        (lambda: Grid.frames(10, 5, -1), "dense_frames must be at least 0, not -1"),
+        (lambda: Grid.identity(0), "points must be at least 1"),
+        (lambda: Grid([0, np.nan, 4]), "not be narrower"),
         (lambda: Grid.frames(10, 5, 5), "dense_frames must be between 0 and 4, not 5"),
         (lambda: Grid([0, 2, 1.5, 4]), "not be narrower"),
         (lambda: Grid([0, 0.5, 4]), "not be narrower"),
         (lambda: Grid([1, 2]), "rise from 0"),
         (lambda: Grid([0, 2.5]), "whole number"),
-        (lambda: Grid.identity(4).pool(np.zeros((2, 5))), "must have 4 values along its last axis, not 5"),
+        (
+            lambda: Grid.identity(4).pool(np.zeros((2, 5))),
+            "must have 4 values along its last axis, not the shape \\[2, 5\\]",
+        ),
+        (lambda: Grid.identity(4).pool(np.float32(1.0)), "along its last axis"),
     ],
 )
 def test_misuse(make, words):

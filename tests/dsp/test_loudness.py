@@ -152,3 +152,26 @@ def test_compiled_and_plain_kernels_agree():
     )
     power = np.square(compiled).sum(axis=0)
     assert waveform.largest_window_sum(power, 40) == pytest.approx(np.convolve(power, np.ones(40)).max())
+
+
+@pytest.mark.parametrize("share_of_rate", [0.05, 0.2, 0.35, 0.45])
+def test_the_true_peak_of_a_tone_is_its_crest_as_far_as_four_points_per_sample_tell(share_of_rate):
+    time = np.arange(3_000)
+    fade = np.hanning(time.size) ** 0.25
+    # The crest lies at most half a step, an eighth of a sample, from the nearest point.
+    lowest = math.cos(2 * math.pi * share_of_rate / 8)
+    for phase in np.linspace(0, np.pi, 9):
+        tone = fade * np.sin(2 * np.pi * share_of_rate * time + phase)
+        assert lowest - 0.005 < loudness.true_peak(tone[np.newaxis]) < 1.005
+
+
+def test_channels_and_lengths_do_not_matter_to_the_filters():
+    sound = kick(0.05)
+    both = loudness.k_weight(sound, ring_samples=100)
+    for channel in range(2):
+        assert (
+            loudness.k_weight(sound[channel : channel + 1], ring_samples=100)[0].tobytes()
+            == both[channel].tobytes()
+        )
+    assert loudness.k_weight(sound).tobytes() == both[:, :-100].tobytes()
+    assert loudness.k_weight(np.pad(sound, ((0, 0), (0, 100)))).tobytes() == both.tobytes()
