@@ -6,8 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.kernels import decibels
+from dsp.stft import Stft
 
 F32 = NDArray[np.float32]
+Law = tuple[np.float32, ...]
+
+CHUNK = 1024  # values whose logarithms are taken together: few enough for the inner cache
 
 # The mapping of the StereoSampleGAN draft, section 3.2.
 DRAFT_PEAK = 100.0
@@ -32,21 +36,10 @@ def to_image(magnitude: F32, *, peak: float | None = None) -> F32:
     if peak is None:
         peak = float(magnitude.max(initial=0.0))
     _check_reference("peak", peak, allow_zero=True)
-    out = np.empty_like(magnitude)
     if peak == 0.0:  # silence has no loudest cell
-        out[...] = -1.0
-        return out
-    slope = 2.0 / (DRAFT_CEILING_DB - DRAFT_SILENT_DB)
-    decibels.magnitude_to_level(
-        magnitude.reshape(-1),
-        np.float32(DRAFT_PEAK / peak),
-        np.float32(DRAFT_THRESHOLD_DB),
-        np.float32(DRAFT_SILENT_DB),
-        np.float32(slope),
-        np.float32(-1.0 - slope * DRAFT_SILENT_DB),
-        out.reshape(-1),
-    )
-    return out
+        return np.full_like(magnitude, -1.0)
+    law = _law(DRAFT_PEAK / peak, 20.0, DRAFT_THRESHOLD_DB, DRAFT_SILENT_DB, DRAFT_CEILING_DB)
+    return _to_level(magnitude, law)
 
 
 def from_image(image: F32, *, peak: float = 1.0) -> F32:
@@ -95,19 +88,36 @@ class FixedScale:
 
     def to_image(self, magnitude: F32) -> F32:
         """Shape: float32 [...] → float32 [...]."""
-        magnitude = np.ascontiguousarray(magnitude, dtype=np.float32)
-        out = np.empty_like(magnitude)
-        slope = 2.0 / (self.ceiling_db - self.floor_db)
-        decibels.magnitude_to_level(
-            magnitude.reshape(-1),
-            np.float32(1.0 / self.reference_magnitude),
-            np.float32(self.floor_db),
-            np.float32(self.floor_db),
-            np.float32(slope),
-            np.float32(-1.0 - slope * self.floor_db),
-            out.reshape(-1),
-        )
-        return out
+        return self._to_image(magnitude, 1.0 / self.reference_magnitude, 20.0)
+
+    def power_to_image(self, power: F32) -> F32:
+        """``to_image`` of squared magnitudes, as of ``Stft.power``. Shape: float32 [...] → float32 [...]."""
+        return self._to_image(power, 1.0 / self.reference_magnitude**2, 10.0)
+
+    def encode(self, stft: Stft, audio: F32, *, out: F32 | None = None) -> F32:
+        """``to_image(abs(stft.forward(audio)))`` in one go, at a third of the cost.
+
+        Shape: float32 [batch, sample] → float32 [batch, frame, bin], into ``out`` when given.
+        """
+        audio = stft.checked(audio)
+        image = stft.result(out, (audio.shape[0], stft.frames, stft.bins), np.dtype(np.float32))
+        scratch = np.empty((1, stft.bins), dtype=np.float32)
+        law = self._law(1.0 / self.reference_magnitude**2, 10.0)
+        for sound, result in zip(audio, image, strict=True):
+            done = 0
+            for first, pairs in stft.blocks_of(sound):
+                done = first + pairs.block_frames
+                decibels.level_pairs(
+                    pairs.spectrum, result[first:done], pairs.rows, *law, scratch, scratch.view(np.int32)
+                )
+            result[done:] = -1.0
+        return image
+
+    def _to_image(self, values: F32, gain: float, decibels_per_decade: float) -> F32:
+        return _to_level(np.ascontiguousarray(values, dtype=np.float32), self._law(gain, decibels_per_decade))
+
+    def _law(self, gain: float, decibels_per_decade: float) -> Law:
+        return _law(gain, decibels_per_decade, self.floor_db, self.floor_db, self.ceiling_db)
 
     def from_image(self, image: F32) -> F32:
         """Shape: float32 [...] → float32 [...]. Values beyond [-1, 1] are clipped."""
@@ -128,6 +138,23 @@ class FixedScale:
         """The level of an image in dB: -1 → ``floor_db``, 1 → ``ceiling_db``. Shape: [...] → [...]."""
         slope = np.float32((self.ceiling_db - self.floor_db) / 2.0)
         return (np.asarray(image, dtype=np.float32) + np.float32(1.0)) * slope + np.float32(self.floor_db)
+
+
+def _law(
+    gain: float, decibels_per_decade: float, minimum_db: float, silent_db: float, ceiling_db: float
+) -> Law:
+    """What the kernels want to know: gain, lowest level of the image and what stands below, slope and offset."""
+    slope = 2.0 / (ceiling_db - silent_db)
+    offset = -1.0 - slope * silent_db
+    values = (gain, slope * minimum_db + offset, -1.0, slope * decibels_per_decade * np.log10(2.0), offset)
+    return tuple(map(np.float32, values))
+
+
+def _to_level(values: F32, law: Law) -> F32:
+    out = np.empty_like(values)
+    scratch = np.empty((1, CHUNK), dtype=np.float32)
+    decibels.to_level(values.reshape(-1), *law, scratch, scratch.view(np.int32), out.reshape(-1))
+    return out
 
 
 def _check_reference(what: str, value: float, *, allow_zero: bool) -> None:

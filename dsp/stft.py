@@ -1,13 +1,14 @@
 """Short-time Fourier transforms, planned in advance, and the shapes of the images they make."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyfftw
 from numpy.typing import NDArray
 
-from dsp.kernels import framing
+from dsp.kernels import framing, projection
 
 F32 = NDArray[np.float32]
 C64 = NDArray[np.complex64]
@@ -169,6 +170,7 @@ class Stft:
         shape = (self.block_frames, self.window_samples)
         self._time = pyfftw.zeros_aligned(shape, dtype=np.float32)
         self._spectrum = pyfftw.zeros_aligned((self.block_frames, self.bins), dtype=np.complex64)
+        self._pairs: PairTransform | None = None
         with _planner:
             self._to_spectrum = pyfftw.FFTW(self._time, self._spectrum, axes=(1,), flags=(PLANNER,))
             self._to_time = pyfftw.FFTW(
@@ -184,9 +186,8 @@ class Stft:
 
         Shape: float32 [batch, length_samples] → complex64 [batch, frame, bin], into ``out`` when given.
         """
-        audio = np.asarray(audio, dtype=np.float32)
-        self._check_batch("audio", audio, (self.length_samples,))
-        spectrum = self._result(out, (audio.shape[0], self.frames, self.bins), np.dtype(np.complex64))
+        audio = self.checked(audio)
+        spectrum = self.result(out, (audio.shape[0], self.frames, self.bins), np.dtype(np.complex64))
         for sound, result in zip(audio, spectrum, strict=True):
             self._padded[:] = 0.0
             self._padded[self.inside] = sound
@@ -197,6 +198,32 @@ class Stft:
                 result[first : first + count] = self._spectrum[:count]
         return spectrum
 
+    def power(self, audio: F32) -> F32:
+        """The squared magnitude of ``forward``, in half its time: two frames share a complex FFT.
+
+        Shape: float32 [batch, length_samples] → float32 [batch, frame, bin].
+        """
+        audio = self.checked(audio)
+        power = np.zeros((audio.shape[0], self.frames, self.bins), dtype=np.float32)
+        for sound, result in zip(audio, power, strict=True):
+            for first, pairs in self.blocks_of(sound):
+                projection.power_pairs(pairs.spectrum, result[first:], pairs.rows)
+        return power
+
+    def blocks_of(self, sound: F32) -> Iterator[tuple[int, "PairTransform"]]:
+        """The spectrum of a sound [length_samples] block by block: the first frame, and whose ``spectrum`` holds it.
+
+        Blocks that are silent to the end are left out.
+        """
+        if self._pairs is None:
+            self._pairs = PairTransform(self, self.frames, block_samples=BLOCK_SAMPLES)
+        self._pairs.load(sound)
+        end = framing.sounding_samples(sound)
+        end += self.window_samples // 2 if end else 0
+        for first in range(0, min(self._pairs.frames, -(-end // self.hop_samples)), self._pairs.block_frames):
+            self._pairs.to_spectrum(first)
+            yield first, self._pairs
+
     def inverse(self, spectrum: C64, *, out: F32 | None = None) -> F32:
         """The sounds whose spectra are nearest, in the least-squares sense; exact for what ``forward``
         returned.
@@ -205,7 +232,7 @@ class Stft:
         """
         spectrum = np.asarray(spectrum, dtype=np.complex64)
         self._check_batch("spectrum", spectrum, (self.frames, self.bins))
-        audio = self._result(out, (spectrum.shape[0], self.length_samples), np.dtype(np.float32))
+        audio = self.result(out, (spectrum.shape[0], self.length_samples), np.dtype(np.float32))
         for source, sound in zip(spectrum, audio, strict=True):
             self._padded[:] = 0.0
             for first in range(0, self.frames, self.block_frames):
@@ -238,6 +265,12 @@ class Stft:
         normaliser[self.inside] = 1.0 / (self.window_samples * inside)
         return normaliser
 
+    def checked(self, audio: F32) -> F32:
+        """Audio as float32; ValueError unless it is [batch, length_samples]."""
+        audio = np.asarray(audio, dtype=np.float32)
+        self._check_batch("audio", audio, (self.length_samples,))
+        return audio
+
     def _check_batch(self, what: str, values: NDArray, shape: tuple[int, ...]) -> None:
         batch = "batch" if self.batch is None else str(self.batch)
         wanted = f"[{', '.join((batch, *map(str, shape)))}]"
@@ -247,7 +280,8 @@ class Stft:
             raise ValueError(f"{what} must have the shape {wanted}, not {list(values.shape)}")
 
     @staticmethod
-    def _result(out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
+    def result(out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
+        """``out``, or a new array where it is None; ValueError if it does not fit."""
         if out is None:
             return np.empty(shape, dtype=dtype)
         if out.shape != shape or out.dtype != dtype:
@@ -269,9 +303,16 @@ class PairTransform:
     For one thread.
     """
 
-    def __init__(self, stft: Stft, frames: int, support: F32 | None = None) -> None:
+    def __init__(
+        self,
+        stft: Stft,
+        frames: int,
+        support: F32 | None = None,
+        *,
+        block_samples: int = PAIR_BLOCK_SAMPLES,
+    ) -> None:
         self.stft = stft
-        self.blocks, self.block_frames = _blocks(frames, stft.window_samples, PAIR_BLOCK_SAMPLES)
+        self.blocks, self.block_frames = _blocks(frames, stft.window_samples, block_samples)
         self.frames = self.blocks * self.block_frames
         shape = (self.block_frames // 2, stft.window_samples)
         time = pyfftw.zeros_aligned(shape, dtype=np.complex64)
@@ -284,6 +325,7 @@ class PairTransform:
         self._to_spectrum, self._to_time = forward.execute, backward.execute
         self.time: F32 = time.view(np.float32)
         self.spectrum: F32 = spectrum.view(np.float32)
+        self.rows = np.zeros((4, stft.bins), dtype=np.float32)
         self._frame_rows = np.zeros((2, stft.window_samples), dtype=np.float32)
         padded_samples = (self.frames - 1) * stft.hop_samples + stft.window_samples
         padded_samples = max(padded_samples, stft.inside.stop)

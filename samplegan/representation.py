@@ -169,11 +169,11 @@ class _Plan:
     def analyse(self, audio: F32) -> F32:
         padded = np.zeros((2, self.stft.length_samples), dtype=np.float32)
         padded[:, : audio.shape[1]] = audio
-        magnitude = np.abs(self.stft.forward(padded))[:, : self.frames, : self.bins]
+        power = self.stft.power(padded)[:, : self.frames, : self.bins]
         if self.spec.name == "draft":
-            return np.ascontiguousarray(to_image(magnitude).transpose(0, 2, 1))
-        power = self.band_grid.pool(np.square(magnitude)).transpose(0, 2, 1)
-        return self.scale.to_image(np.sqrt(self.frame_grid.pool(power)))
+            return np.ascontiguousarray(to_image(np.sqrt(power)).transpose(0, 2, 1))
+        pooled = self.band_grid.pool(power).transpose(0, 2, 1)
+        return self.scale.power_to_image(self.frame_grid.pool(pooled))
 
     def magnitude(self, image: F32) -> F32:
         """[2, band, frame] → [2, STFT frame, STFT bin]."""

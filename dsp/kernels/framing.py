@@ -90,3 +90,12 @@ def extrapolate(total, normaliser, current, momentum, source):
         source[i] = value + momentum * (value - current[i])
         current[i] = value
         total[i] = np.float32(0.0)
+
+
+@jit
+def sounding_samples(sound):
+    """The length of a sound without the zeros at its end."""
+    end = sound.shape[0]
+    while end > 0 and sound[end - 1] == np.float32(0.0):
+        end -= 1
+    return end

@@ -85,6 +85,24 @@ def unpack_pairs(packed, re, im):
 
 
 @jit
+def power_row(re, im, out):
+    """The squared magnitude."""
+    for k in range(out.shape[0]):
+        out[k] = re[k] * re[k] + im[k] * im[k]
+
+
+@jit
+def power_pairs(packed, power, rows):
+    """The powers of a block of frame pairs, as many frames as `power` [frame, bin] has. rows [4, bin] is for work."""
+    for pair in range(packed.shape[0]):
+        unpack_pair(packed[pair], rows[0], rows[1], rows[2], rows[3])
+        for odd in range(2):
+            m = 2 * pair + odd
+            if m < power.shape[0]:
+                power_row(rows[2 * odd], rows[2 * odd + 1], power[m])
+
+
+@jit
 def project_row(re, im, target):
     """The nearest row with the wanted magnitude: the phase stays. Bins beyond the target are free."""
     for k in range(target.shape[0]):
