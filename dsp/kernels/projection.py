@@ -151,17 +151,56 @@ def reflect_row(re, im, u_re, u_im, target, keep, outer, step, inner):
 
 
 @jit
+def unpack_projected(z, a_re, a_im, b_re, b_im, a_target, b_target):
+    """unpack_pair and project_row of both frames in one loop, for targets of every bin."""
+    half = z.shape[0] // 4
+    for k in (0, half):
+        a_re[k] = np.copysign(a_target[k], z[2 * k])
+        b_re[k] = np.copysign(b_target[k], z[2 * k + 1])
+        a_im[k] = 0.0
+        b_im[k] = 0.0
+    a_re, a_im, b_re, b_im = a_re[1:half], a_im[1:half], b_re[1:half], b_im[1:half]
+    a_target, b_target = a_target[1:half], b_target[1:half]
+    lower = z[2 : 2 * half]
+    upper = z[2 * half + 2 :]
+    last = np.uint64(half - 2)
+    for row in range(half - 1):
+        k = np.uint64(row)
+        mirrored = last - k
+        p = lower[TWO * k]
+        q = lower[TWO * k + ONE]
+        r = upper[TWO * mirrored]
+        s = upper[TWO * mirrored + ONE]
+        u = p + r  # twice the frames' values, and the magnitude does not mind
+        v = q - s
+        factor = a_target[k] / np.sqrt(u * u + v * v + TINY)
+        a_re[k] = u * factor
+        a_im[k] = v * factor
+        u = q + s
+        v = r - p
+        factor = b_target[k] / np.sqrt(u * u + v * v + TINY)
+        b_re[k] = u * factor
+        b_im[k] = v * factor
+
+
+@jit
 def project_pairs(packed, target, soft, rows):
     """Unpack, project and pack a block of frame pairs. soft may have no rows; rows [4, bin] is scratch."""
     for pair in range(packed.shape[0]):
-        unpack_pair(packed[pair], rows[0], rows[1], rows[2], rows[3])
-        for row in range(2):
-            m = 2 * pair + row
-            if soft.shape[0] == 0:
-                project_row(rows[2 * row], rows[2 * row + 1], target[m])
-            else:
-                soften_row(rows[2 * row], rows[2 * row + 1], target[m], soft[m])
-        pack_pair(rows[0], rows[1], rows[2], rows[3], packed[pair])
+        even = 2 * pair
+        odd = even + 1
+        z = packed[pair]
+        if soft.shape[0] > 0:
+            unpack_pair(z, rows[0], rows[1], rows[2], rows[3])
+            soften_row(rows[0], rows[1], target[even], soft[even])
+            soften_row(rows[2], rows[3], target[odd], soft[odd])
+        elif target.shape[1] < rows.shape[1]:
+            unpack_pair(z, rows[0], rows[1], rows[2], rows[3])
+            project_row(rows[0], rows[1], target[even])
+            project_row(rows[2], rows[3], target[odd])
+        else:
+            unpack_projected(z, rows[0], rows[1], rows[2], rows[3], target[even], target[odd])
+        pack_pair(rows[0], rows[1], rows[2], rows[3], z)
 
 
 @jit
