@@ -55,7 +55,7 @@ class Settings:
     window_samples: int = 1024
     hop_samples: int = 256
     iterations: int = 100
-    start: str = "pghi"  # of the product's own methods
+    start: str = "low-band"  # of the product's own methods
     seconds: float = 0.74  # every sound is cut or padded to this
     limit: int = 50  # sounds, taken evenly from the folder
     methods: tuple[str, ...] = ()  # all when left out

@@ -242,7 +242,9 @@ def project_stereo_row(l_re, l_im, r_re, r_im, left, right, cosine, sine, unsign
         c = cosine[k]
         s = sine[k]
         if unsigned:
-            s = np.copysign(s, l_re[k] * r_im[k] - l_im[k] * r_re[k])
+            cross = l_re[k] * r_im[k] - l_im[k] * r_re[k]
+            # Where they are parallel either sign will do, if swapped channels get the other one.
+            s = np.copysign(s, cross if cross != 0.0 else left[k] - right[k])
         a_re = left[k] * (l_re[k] * c - l_im[k] * s)
         a_im = left[k] * (l_im[k] * c + l_re[k] * s)
         b_re = right[k] * (r_re[k] * c + r_im[k] * s)

@@ -190,7 +190,7 @@ def test_validate_prints_a_table(folder, capsys):
     assert run(["validate", str(folder), *QUICK_OPTIONS]) == 0
     told = capsys.readouterr()
     lines = told.out.splitlines()
-    assert lines[0] == "2 sounds of 2, 0.15 s, 8 iterations, pghi start"
+    assert lines[0] == "2 sounds of 2, 0.15 s, 8 iterations, low-band start"
     assert lines[1] == "window hann 1024/256, of the draft kaiser 512/128"
     assert [line.split()[0] for line in lines[4:6]] == ["draft", "raar"]
     assert "nearer than the draft" in told.out
