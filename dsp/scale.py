@@ -1,10 +1,15 @@
-"""Magnitudes to images in [-1, 1] and back."""
+"""Magnitudes to images in [-1, 1] and back.
+
+Magnitudes and images are floating-point arrays of any shape. What is not finite, and negative magnitudes, are refused
+with a ValueError; so what comes out is finite.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from dsp import arguments
 from dsp.kernels import decibels
 from dsp.stft import Stft
 
@@ -22,33 +27,40 @@ DRAFT_SILENT_DB = -120.0
 """… and becomes this, the lowest value."""
 DRAFT_CEILING_DB = 40.0
 
+# Within these bounds no level, gain, power or magnitude leaves single precision.
+SMALLEST_REFERENCE, LARGEST_REFERENCE = 1e-18, 1e18
+LOWEST_DB = -1000.0
+LARGEST_MAGNITUDE = 3e38
 
-def to_image(magnitude: F32, *, peak: float | None = None) -> F32:
+
+def to_image(magnitude: ArrayLike, *, peak: float | None = None) -> F32:
     """The draft's mapping: scale to 0 … 100, decibels, everything under -90 dB to -120, then [-120, 40] →
     [-1, 1].
 
     ``peak`` is the magnitude that becomes 100; by default the largest of the whole array, both channels
-    together, so that the balance of left and right is kept. Magnitudes above a given ``peak`` are held at 1.
+    together, so that the balance of left and right is kept. Magnitudes above a given ``peak`` are held at 1. A
+    peak under 1e-18 is silence.
 
     Shape: float32 [...] → float32 [...].
     """
-    magnitude = np.ascontiguousarray(magnitude, dtype=np.float32)
+    magnitude = _checked("magnitude", magnitude)
     if peak is None:
         peak = float(magnitude.max(initial=0.0))
-    _check_reference("peak", peak, allow_zero=True)
-    if peak == 0.0:  # silence has no loudest cell
+    else:
+        _check_reference("peak", peak, 0.0)
+    if peak < SMALLEST_REFERENCE:  # silence has no loudest cell
         return np.full_like(magnitude, -1.0)
     law = _law(DRAFT_PEAK / peak, 20.0, DRAFT_THRESHOLD_DB, DRAFT_SILENT_DB, DRAFT_CEILING_DB)
     return _to_level(magnitude, law)
 
 
-def from_image(image: F32, *, peak: float = 1.0) -> F32:
+def from_image(image: ArrayLike, *, peak: float = 1.0) -> F32:
     """The inverse of ``to_image``: 1 becomes ``peak``, -1 becomes ``peak`` less 160 dB.
 
     Shape: float32 [...] → float32 [...]. Values beyond [-1, 1] are clipped.
     """
-    _check_reference("peak", peak, allow_zero=True)
-    image = np.ascontiguousarray(image, dtype=np.float32)
+    _check_reference("peak", peak, 0.0)
+    image = arguments.floats("image", image)
     out = np.empty_like(image)
     slope = (DRAFT_CEILING_DB - DRAFT_SILENT_DB) / 2.0
     decibels.level_to_magnitude(
@@ -78,23 +90,23 @@ class FixedScale:
     reference_magnitude: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (
-            np.isfinite(self.floor_db) and np.isfinite(self.ceiling_db) and self.floor_db < self.ceiling_db
-        ):
+        _check_reference("reference_magnitude", self.reference_magnitude, SMALLEST_REFERENCE)
+        highest_db = 20.0 * np.log10(LARGEST_MAGNITUDE / self.reference_magnitude)
+        if not LOWEST_DB <= self.floor_db < self.ceiling_db <= highest_db:
             raise ValueError(
-                f"floor_db must lie below ceiling_db; they are {self.floor_db} and {self.ceiling_db}"
+                f"floor_db must lie below ceiling_db, and both between {LOWEST_DB:g} and {highest_db:.0f} dB; "
+                f"they are {self.floor_db} and {self.ceiling_db}"
             )
-        _check_reference("reference_magnitude", self.reference_magnitude, allow_zero=False)
 
-    def to_image(self, magnitude: F32) -> F32:
+    def to_image(self, magnitude: ArrayLike) -> F32:
         """Shape: float32 [...] → float32 [...]."""
-        return self._to_image(magnitude, 1.0 / self.reference_magnitude, 20.0)
+        return self._to_image("magnitude", magnitude, 1.0 / self.reference_magnitude, 20.0)
 
-    def power_to_image(self, power: F32) -> F32:
+    def power_to_image(self, power: ArrayLike) -> F32:
         """``to_image`` of squared magnitudes, as of ``Stft.power``. Shape: float32 [...] → float32 [...]."""
-        return self._to_image(power, 1.0 / self.reference_magnitude**2, 10.0)
+        return self._to_image("power", power, 1.0 / self.reference_magnitude**2, 10.0)
 
-    def encode(self, stft: Stft, audio: F32, *, out: F32 | None = None) -> F32:
+    def encode(self, stft: Stft, audio: ArrayLike, *, out: F32 | None = None) -> F32:
         """``to_image(abs(stft.forward(audio)))`` in one go, at a third of the cost.
 
         Shape: float32 [batch, sample] → float32 [batch, frame, bin], into ``out`` when given.
@@ -113,15 +125,15 @@ class FixedScale:
             result[done:] = -1.0
         return image
 
-    def _to_image(self, values: F32, gain: float, decibels_per_decade: float) -> F32:
-        return _to_level(np.ascontiguousarray(values, dtype=np.float32), self._law(gain, decibels_per_decade))
+    def _to_image(self, what: str, values: ArrayLike, gain: float, decibels_per_decade: float) -> F32:
+        return _to_level(_checked(what, values), self._law(gain, decibels_per_decade))
 
     def _law(self, gain: float, decibels_per_decade: float) -> Law:
         return _law(gain, decibels_per_decade, self.floor_db, self.floor_db, self.ceiling_db)
 
-    def from_image(self, image: F32) -> F32:
+    def from_image(self, image: ArrayLike) -> F32:
         """Shape: float32 [...] → float32 [...]. Values beyond [-1, 1] are clipped."""
-        image = np.ascontiguousarray(image, dtype=np.float32)
+        image = arguments.floats("image", image)
         out = np.empty_like(image)
         slope = (self.ceiling_db - self.floor_db) / 2.0
         decibels.level_to_magnitude(
@@ -134,10 +146,10 @@ class FixedScale:
         )
         return out
 
-    def level_db(self, image: F32) -> F32:
+    def level_db(self, image: ArrayLike) -> F32:
         """The level of an image in dB: -1 → ``floor_db``, 1 → ``ceiling_db``. Shape: [...] → [...]."""
         slope = np.float32((self.ceiling_db - self.floor_db) / 2.0)
-        return (np.asarray(image, dtype=np.float32) + np.float32(1.0)) * slope + np.float32(self.floor_db)
+        return (arguments.floats("image", image) + np.float32(1.0)) * slope + np.float32(self.floor_db)
 
 
 def _law(
@@ -157,8 +169,13 @@ def _to_level(values: F32, law: Law) -> F32:
     return out
 
 
-def _check_reference(what: str, value: float, *, allow_zero: bool) -> None:
-    if not np.isfinite(value) or value < 0.0 or (value == 0.0 and not allow_zero):
-        raise ValueError(
-            f"{what} must be a {'non-negative' if allow_zero else 'positive'} number, not {value}"
-        )
+def _checked(what: str, values: ArrayLike) -> F32:
+    checked = arguments.floats(what, values)
+    if checked.min(initial=0.0) < 0.0:
+        raise ValueError(f"{what} holds negative values")
+    return checked
+
+
+def _check_reference(what: str, value: float, least: float) -> None:
+    if not least <= value <= LARGEST_REFERENCE:
+        raise ValueError(f"{what} must be between {least:g} and {LARGEST_REFERENCE:g}, not {value}")

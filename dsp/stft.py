@@ -6,15 +6,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyfftw
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from dsp import arguments
 from dsp.kernels import framing, projection
 
 F32 = NDArray[np.float32]
 C64 = NDArray[np.complex64]
 
-GAUSSIAN_EDGE = 0.01
-"""Height at which the Gaussian window is cut off, relative to its peak."""
+GAUSSIAN_EDGES = {"gaussian": 1e-5, "truncated-gaussian": 1e-2}
+"""Heights at which the Gaussian windows are cut off, relative to their peaks.
+
+What the cut costs is side lobes. The first window's lie 118 dB below a tone's peak, where nobody hears them; the
+second's 57 dB below it, the price of a main lobe two thirds as wide. The second is the truncated Gaussian of the
+literature on phase from magnitudes (Průša, Balazs & Søndergaard 2017).
+"""
+
+LARGEST_BETA = 700.0  # of a Kaiser window: beyond it the Bessel function leaves double precision
+
+LARGEST_SPECTRUM_BYTES = 1 << 30
+"""What ``Stft.forward`` may return, all sounds together. Ten minutes of stereo at 512/128 take 0.85 GB of it."""
 
 # The samples of one block of frames: large enough that calls cost nothing, small enough that the block stays
 # in the processor's cache between framing, transform, projection and overlap-add.
@@ -28,16 +39,24 @@ PAIR_BLOCK_SAMPLES = 160_000
 PLANNER = "FFTW_ESTIMATE"
 _planner = threading.Lock()  # FFTW plans are executed, but not made, by many threads at once
 
+# Samples below -600 dB become zero. Frames of nothing but denormal numbers, as an exponential decay ends in, would take
+# many times as long as any others.
+INAUDIBLE = np.float32(1e-30)
+
 # An overlap-add sum this far below its maximum would amplify rounding noise by as much when divided out.
 SMALLEST_OVERLAP = 1e-6
 
 
 def window(name: str, window_samples: int, *, beta: float = 14.0) -> F32:
-    """A periodic window, ``'hann'``, ``'kaiser'`` (shape ``beta``) or ``'gaussian'`` (cut at 1 % of its
-    peak).
+    """A periodic window by name.
+
+    'hann'                0.5 + 0.5 cos(2π t / N), t from -N / 2: side lobes fall by 18 dB an octave
+    'kaiser'              I₀(β √(1 - (2t / N)²)) / I₀(β); ``beta`` from 0 (a rectangle) to 700
+    'gaussian'            exp(-t² / 2σ²) with σ = 0.1042 N: cut where it has fallen to 1e-5 (-100 dB)
+    'truncated-gaussian'  the same with σ = 0.1648 N: cut at 1 % (-40 dB)
 
     Shape: float32 [window_samples]; the peak, 1, stands at ``window_samples // 2``. ``window_samples`` is
-    even.
+    even. Raises ValueError for any other name, beta or length.
 
     >>> window("hann", 4).tolist()
     [0.0, 0.5, 1.0, 0.5]
@@ -47,13 +66,15 @@ def window(name: str, window_samples: int, *, beta: float = 14.0) -> F32:
     if name == "hann":
         values = 0.5 + 0.5 * np.cos(np.pi * position)
     elif name == "kaiser":
-        if not (np.isfinite(beta) and beta >= 0.0):
-            raise ValueError(f"a Kaiser window needs a beta of zero or more, not {beta}")
+        if not 0.0 <= beta <= LARGEST_BETA:
+            raise ValueError(f"a Kaiser window needs a beta between 0 and {LARGEST_BETA:g}, not {beta}")
         values = np.i0(beta * np.sqrt(1.0 - position**2)) / np.i0(beta)
-    elif name == "gaussian":
-        values = np.exp(np.log(GAUSSIAN_EDGE) * position**2)
+    elif name in GAUSSIAN_EDGES:
+        values = np.exp(np.log(GAUSSIAN_EDGES[name]) * position**2)
     else:
-        raise ValueError(f"there is no window '{name}'; choose 'hann', 'kaiser' or 'gaussian'")
+        raise ValueError(
+            f"there is no window '{name}'; choose 'hann', 'kaiser', 'gaussian' or 'truncated-gaussian'"
+        )
     return values.astype(np.float32)
 
 
@@ -87,15 +108,15 @@ def shape_for(length_samples: int, bands: int, frames: int) -> StftShape:
 
     The window is ``2 * bands``. Frame m is centred on sample m·hop and reaches half a window to either side,
     so all frames that touch the sound fit when ``frames * hop >= length + window / 2``; the hop is the
-    smallest that does it. Raises ValueError when that hop would exceed half the window: too few frames, or
-    bands, for the length.
+    smallest that does it. Any length goes, odd ones and those shorter than a window too. Raises ValueError when
+    that hop would exceed half the window: too few frames, or bands, for the length.
 
     >>> shape_for(30_870, 256, 244).hop_samples  # 0.7 s with a window of 512
     128
     """
-    for what, value in (("length_samples", length_samples), ("bands", bands), ("frames", frames)):
-        if value < 1:
-            raise ValueError(f"{what} must be at least 1, not {value}")
+    length_samples = arguments.whole("length_samples", length_samples, 1)
+    bands = arguments.whole("bands", bands, 1)
+    frames = arguments.whole("frames", frames, 1)
     window_samples = 2 * bands
     hop_samples = -(-(length_samples + bands) // frames)
     if hop_samples > bands:
@@ -131,27 +152,27 @@ class Stft:
     does not depend on what else is in its batch, nor on the process. ``batch``, when given, is the only
     number of sounds accepted.
 
-    Raises ValueError for lengths under one sample, odd windows and for a window and hop that leave samples
-    (nearly) uncovered.
+    Raises ValueError for lengths under one sample, odd windows, for a window and hop that leave samples
+    (nearly) uncovered, and for transforms of more than LARGEST_SPECTRUM_BYTES. What ``forward`` and ``inverse``
+    return is finite: anything else they refuse.
     """
 
     def __init__(
         self, length_samples: int, window: F32, hop_samples: int, *, batch: int | None = None
     ) -> None:
-        window = np.ascontiguousarray(window, dtype=np.float32)
+        window = arguments.floats("the window", window)
         if window.ndim != 1:
             raise ValueError(f"the window must have one axis, not {window.ndim}")
         _check_window_samples(window.shape[0])
-        if not np.all(np.isfinite(window)):
-            raise ValueError("the window holds values that are not finite")
-        if length_samples < 1:
-            raise ValueError(f"a sound needs at least one sample, not {length_samples}")
-        if batch is not None and batch < 1:
-            raise ValueError(f"a batch needs at least one sound, not {batch}")
-        if not 1 <= hop_samples <= window.shape[0]:
+        length_samples = arguments.whole("length_samples", length_samples, 1)
+        arguments.length("a sound of this transform would be", length_samples)
+        hop_samples = arguments.whole("hop_samples", hop_samples, 1)
+        if hop_samples > window.shape[0]:
             raise ValueError(
-                f"the hop must be between 1 and the window's {window.shape[0]} samples, not {hop_samples}"
+                f"hop_samples must not exceed the window's {window.shape[0]} samples, but is {hop_samples}"
             )
+        if batch is not None:
+            batch = arguments.whole("batch", batch, 1)
         self.length_samples = length_samples
         self.window = window
         self.window_samples = window.shape[0]
@@ -159,6 +180,7 @@ class Stft:
         self.batch = batch
         self.bins = self.window_samples // 2 + 1
         self.frames = (length_samples - 1 + self.window_samples // 2) // hop_samples + 1
+        self._check_bytes(batch or 1)
 
         self.blocks, self.block_frames = _blocks(self.frames, self.window_samples, BLOCK_SAMPLES)
         padded_samples = (self.blocks * self.block_frames - 1) * hop_samples + self.window_samples
@@ -181,16 +203,18 @@ class Stft:
                 flags=(PLANNER, "FFTW_DESTROY_INPUT"),
             )
 
-    def forward(self, audio: F32, *, out: C64 | None = None) -> C64:
+    def forward(self, audio: ArrayLike, *, out: C64 | None = None) -> C64:
         """The spectrum of every sound.
 
-        Shape: float32 [batch, length_samples] → complex64 [batch, frame, bin], into ``out`` when given.
+        Shape: float32 [batch, length_samples] → complex64 [batch, frame, bin], into ``out`` when given. Raises
+        ValueError for NaN and infinity. Samples below 1e-30 count as zero.
         """
         audio = self.checked(audio)
         spectrum = self.result(out, (audio.shape[0], self.frames, self.bins), np.dtype(np.complex64))
         for sound, result in zip(audio, spectrum, strict=True):
             self._padded[:] = 0.0
             self._padded[self.inside] = sound
+            framing.silence_below(self._padded, INAUDIBLE)
             for first in range(0, self.frames, self.block_frames):
                 framing.frame_real(self._padded, self.window, self.hop_samples, first, self._time)
                 self._to_spectrum.execute()
@@ -198,10 +222,10 @@ class Stft:
                 result[first : first + count] = self._spectrum[:count]
         return spectrum
 
-    def power(self, audio: F32) -> F32:
+    def power(self, audio: ArrayLike) -> F32:
         """The squared magnitude of ``forward``, in half its time: two frames share a complex FFT.
 
-        Shape: float32 [batch, length_samples] → float32 [batch, frame, bin].
+        Shape: float32 [batch, length_samples] → float32 [batch, frame, bin]. Raises as ``forward`` does.
         """
         audio = self.checked(audio)
         power = np.zeros((audio.shape[0], self.frames, self.bins), dtype=np.float32)
@@ -218,20 +242,26 @@ class Stft:
         if self._pairs is None:
             self._pairs = PairTransform(self, self.frames, block_samples=BLOCK_SAMPLES)
         self._pairs.load(sound)
-        end = framing.sounding_samples(sound)
+        end = framing.sounding_samples(self._pairs.audio)
         end += self.window_samples // 2 if end else 0
         for first in range(0, min(self._pairs.frames, -(-end // self.hop_samples)), self._pairs.block_frames):
             self._pairs.to_spectrum(first)
             yield first, self._pairs
 
-    def inverse(self, spectrum: C64, *, out: F32 | None = None) -> F32:
+    def inverse(self, spectrum: ArrayLike, *, out: F32 | None = None) -> F32:
         """The sounds whose spectra are nearest, in the least-squares sense; exact for what ``forward``
         returned.
 
-        Shape: complex64 [batch, frame, bin] → float32 [batch, length_samples], into ``out`` when given.
+        Shape: complex64 [batch, frame, bin] → float32 [batch, length_samples], into ``out`` when given. Raises
+        ValueError for NaN and infinity. The imaginary parts of the first and the last bin do not count: those of a
+        real sound's spectrum are zero.
         """
-        spectrum = np.asarray(spectrum, dtype=np.complex64)
+        spectrum = np.asarray(spectrum)
+        if spectrum.dtype.kind != "c":
+            raise ValueError(f"spectrum must hold complex numbers, not {spectrum.dtype.name}")
         self._check_batch("spectrum", spectrum, (self.frames, self.bins))
+        with np.errstate(over="ignore"):  # infinite then, and refused below
+            spectrum = spectrum.astype(np.complex64, copy=False)
         audio = self.result(out, (spectrum.shape[0], self.length_samples), np.dtype(np.float32))
         for source, sound in zip(spectrum, audio, strict=True):
             self._padded[:] = 0.0
@@ -243,6 +273,11 @@ class Stft:
                 framing.overlap_real(self._time, self.window, self.hop_samples, first, self._padded)
             framing.multiply_in_place(self._padded, self.normaliser)
             sound[:] = self._padded[self.inside]
+        # A value that is not finite reaches every sample of its frame, and there are far fewer samples than values.
+        if not np.isfinite(audio).all():
+            raise ValueError(
+                "spectrum holds values that are not finite: NaN, infinite or beyond single precision"
+            )
         return audio
 
     def _inverse_overlap(self) -> F32:
@@ -250,26 +285,29 @@ class Stft:
 
         Only frames that exist count, so the first and last samples are as exact as the middle.
         """
-        overlap = np.zeros(self._padded.shape[0])
+        hop = self.hop_samples
+        overlap = np.zeros(self._padded.shape[0] + hop)
         squared = self.window.astype(np.float64) ** 2
-        for frame in range(self.frames):
-            start = frame * self.hop_samples
-            overlap[start : start + self.window_samples] += squared
+        # All frames at once, one hop's length of the window after the other: a few steps, however long the sound.
+        for first in range(0, self.window_samples, hop):
+            part = squared[first : first + hop]
+            overlap[first : first + self.frames * hop].reshape(self.frames, hop)[:, : part.shape[0]] += part
         inside = overlap[self.inside]
         if not inside.min() > SMALLEST_OVERLAP * inside.max():
             raise ValueError(
                 f"a window of {self.window_samples} samples every {self.hop_samples} samples leaves samples "
                 "uncovered, so the sound cannot be reconstructed. Use a smaller hop"
             )
-        normaliser = np.zeros(overlap.shape[0], dtype=np.float32)
+        normaliser = np.zeros(self._padded.shape[0], dtype=np.float32)
         normaliser[self.inside] = 1.0 / (self.window_samples * inside)
         return normaliser
 
-    def checked(self, audio: F32) -> F32:
-        """Audio as float32; ValueError unless it is [batch, length_samples]."""
-        audio = np.asarray(audio, dtype=np.float32)
+    def checked(self, audio: ArrayLike) -> F32:
+        """Audio as finite float32; ValueError unless it is [batch, length_samples]."""
+        audio = np.asarray(audio)
         self._check_batch("audio", audio, (self.length_samples,))
-        return audio
+        self._check_bytes(audio.shape[0])
+        return arguments.floats("audio", audio)
 
     def _check_batch(self, what: str, values: NDArray, shape: tuple[int, ...]) -> None:
         batch = "batch" if self.batch is None else str(self.batch)
@@ -279,14 +317,24 @@ class Stft:
         if self.batch is not None and values.shape[0] != self.batch:
             raise ValueError(f"{what} must have the shape {wanted}, not {list(values.shape)}")
 
+    def _check_bytes(self, sounds: int) -> None:
+        needed = 8 * sounds * self.frames * self.bins
+        if needed > LARGEST_SPECTRUM_BYTES:
+            raise ValueError(
+                f"the spectrum of {sounds} sounds of {self.length_samples} samples would take "
+                f"{needed / 2**30:.1f} GiB; the most is {LARGEST_SPECTRUM_BYTES / 2**30:g}. "
+                "Use shorter sounds, fewer at once, or a larger hop"
+            )
+
     @staticmethod
     def result(out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
         """``out``, or a new array where it is None; ValueError if it does not fit."""
         if out is None:
             return np.empty(shape, dtype=dtype)
-        if out.shape != shape or out.dtype != dtype:
+        if out.shape != shape or out.dtype != dtype or not out.flags.writeable:
+            kind = "" if out.flags.writeable else "a read-only "
             raise ValueError(
-                f"out must be {dtype.name} {list(shape)}, not {out.dtype.name} {list(out.shape)}"
+                f"out must be {dtype.name} {list(shape)}, not {kind}{out.dtype.name} {list(out.shape)}"
             )
         return out
 
@@ -361,6 +409,7 @@ class PairTransform:
     def load(self, audio: F32) -> None:
         """Another sound [sample] becomes the current one; nothing is extrapolated."""
         self._current[self.stft.inside] = audio
+        framing.silence_below(self._current, INAUDIBLE)
         self._source[:] = self._current
 
     def scale(self, factor: float) -> None:
@@ -375,8 +424,8 @@ class PairTransform:
 
 
 def _check_window_samples(window_samples: int) -> None:
-    if window_samples < 2 or window_samples % 2:
-        raise ValueError(f"a window needs an even number of samples, at least 2, not {window_samples}")
+    if arguments.whole("window_samples", window_samples, 2) % 2:
+        raise ValueError(f"a window needs an even number of samples, not {window_samples}")
 
 
 def _blocks(frames: int, window_samples: int, block_samples: int) -> tuple[int, int]:

@@ -77,6 +77,12 @@ def overlap_pairs(frames, window, hop_samples, first_frame, padded, rows):
 
 
 @jit
+def silence_below(values, smallest):
+    for i in range(values.shape[0]):
+        values[i] = values[i] if abs(values[i]) >= smallest else np.float32(0.0)
+
+
+@jit
 def multiply_in_place(values, factors):
     for i in range(values.shape[0]):
         values[i] *= factors[i]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.kernels import integration
-from dsp.stft import GAUSSIAN_EDGE, window
+from dsp.stft import GAUSSIAN_EDGES, window
 
 F32 = NDArray[np.float32]
 
@@ -21,14 +21,14 @@ BUCKETS = 1024
 def window_gamma(name: str, window_samples: int, *, beta: float = 14.0) -> float:
     """γ in samples² of the Gaussian exp(-π t² / γ) that stands for a window in ``pghi``.
 
-    Hann: the published 0.25645 · window_samples². Gaussian: exact. Kaiser: the Gaussian with the largest
+    Hann: the published 0.25645 · window_samples². Both Gaussians: exact. Kaiser: the Gaussian with the largest
     normalised inner product with the window, found by golden section (for Hann the search gives 0.2466, 4 %
     from the published value).
     """
     if name == "hann":
         return HANN_GAMMA * window_samples**2
-    if name == "gaussian":
-        return float(-np.pi * (window_samples / 2) ** 2 / np.log(GAUSSIAN_EDGE))
+    if name in GAUSSIAN_EDGES:
+        return float(-np.pi * (window_samples / 2) ** 2 / np.log(GAUSSIAN_EDGES[name]))
     return fit_gamma(window(name, window_samples, beta=beta))
 
 
@@ -40,7 +40,7 @@ def gamma_of(values: F32) -> float:
 @lru_cache
 def _known_gamma(values: bytes) -> float:
     shape = np.frombuffer(values, dtype=np.float32)
-    for name in ("hann", "gaussian"):
+    for name in ("hann", *GAUSSIAN_EDGES):
         if np.array_equal(shape, window(name, shape.shape[0])):
             return window_gamma(name, shape.shape[0])
     return fit_gamma(shape)

@@ -16,7 +16,13 @@ from dsp.stft import Stft, StftShape, shape_for, window
 
 ROUND_TRIP_DB = -120.0  # float32 leaves about -139; a hair of window at the edges costs some
 ORACLE_DB = -120.0
-SMALL_SETTINGS = [("hann", 512, 128), ("hann", 1024, 256), ("kaiser", 512, 128), ("gaussian", 256, 64)]
+SMALL_SETTINGS = [
+    ("hann", 512, 128),
+    ("hann", 1024, 256),
+    ("kaiser", 512, 128),
+    ("gaussian", 256, 32),
+    ("truncated-gaussian", 256, 64),
+]
 
 
 @pytest.mark.parametrize("samples", [2, 8, 512])
@@ -27,16 +33,45 @@ def test_windows_are_those_of_scipy(samples):
     for beta in (0.0, 5.0, 14.0):
         wanted = scipy.signal.windows.kaiser(samples, beta, sym=False)
         np.testing.assert_allclose(window("kaiser", samples, beta=beta), wanted, atol=1e-6)
-    wanted = scipy.signal.windows.gaussian(samples, samples / 2 / np.sqrt(2 * np.log(100)), sym=False)
-    np.testing.assert_allclose(window("gaussian", samples), wanted, atol=1e-6)
+    for name, edge in (("gaussian", 1e-5), ("truncated-gaussian", 1e-2)):
+        deviation = samples / 2 / np.sqrt(-2 * np.log(edge))
+        wanted = scipy.signal.windows.gaussian(samples, deviation, sym=False)
+        np.testing.assert_allclose(window(name, samples), wanted, atol=1e-6)
+        assert window(name, samples)[0] == pytest.approx(edge)
 
 
-@pytest.mark.parametrize(("name", "samples", "beta"), [("hamm", 8, 1.0), ("hann", 7, 1.0), ("hann", 0, 1.0)])
-def test_windows_that_cannot_be_made(name, samples, beta):
-    with pytest.raises(ValueError, match=r"there is no window|even number"):
+@pytest.mark.parametrize(
+    ("name", "side_lobes_db"),
+    [("hann", -31.5), ("kaiser", -105.9), ("gaussian", -118.7), ("truncated-gaussian", -56.9)],
+)
+def test_side_lobes_are_what_the_docstrings_say(name, side_lobes_db):
+    spectrum = np.abs(np.fft.rfft(window(name, 512).astype(float), 32 * 512))
+    first_null = np.argmax(np.diff(spectrum) > 0)
+    assert 20 * np.log10(spectrum[first_null:].max() / spectrum[0]) == pytest.approx(side_lobes_db, abs=0.2)
+
+
+def test_every_beta_makes_a_kaiser_window():
+    assert (window("kaiser", 64, beta=0.0) == 1.0).all()
+    widths = [window("kaiser", 64, beta=beta).sum() for beta in (0.0, 1.0, 14.0, 100.0, 700.0)]
+    assert np.isfinite(widths).all()
+    assert np.all(np.diff(widths) < 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "beta", "words"),
+    [
+        ("hamm", 8, 1.0, "there is no window 'hamm'"),
+        ("hann", 7, 1.0, "even number of samples, not 7"),
+        ("hann", 0, 1.0, "window_samples must be at least 2, not 0"),
+        ("hann", 512.0, 1.0, "window_samples must be a whole number, not 512.0"),
+        ("kaiser", 8, -1.0, "a beta between 0 and 700, not -1"),
+        ("kaiser", 8, np.nan, "not nan"),
+        ("kaiser", 8, 701.0, "not 701"),
+    ],
+)
+def test_windows_that_cannot_be_made(name, samples, beta, words):
+    with pytest.raises(ValueError, match=words):
         window(name, samples, beta=beta)
-    with pytest.raises(ValueError, match="beta"):
-        window("kaiser", 8, beta=-1.0)
 
 
 @pytest.mark.parametrize(("name", "samples", "hop"), SMALL_SETTINGS)
@@ -44,21 +79,6 @@ def test_windows_that_cannot_be_made(name, samples, beta):
 def test_round_trip(name, samples, hop, length, noise):
     stft = Stft(length, window(name, samples), hop)
     audio = noise[:, :length]
-    assert reference.error_db(stft.inverse(stft.forward(audio)), audio) < ROUND_TRIP_DB
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    name=st.sampled_from(["hann", "kaiser", "gaussian"]),
-    half=st.integers(2, 80),
-    hop_share=st.floats(0.0, 0.5),
-    length=st.integers(1, 700),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_round_trip_of_anything(name, half, hop_share, length, seed):
-    hop = max(1, int(2 * half * hop_share))
-    stft = Stft(length, window(name, 2 * half, beta=6.0), hop)
-    audio = np.random.default_rng(seed).standard_normal((1, length)).astype(np.float32)
     assert reference.error_db(stft.inverse(stft.forward(audio)), audio) < ROUND_TRIP_DB
 
 
@@ -170,11 +190,16 @@ def test_one_object_per_thread_gives_the_same_bytes(noise):
 
 PROBE = """
 import hashlib, numpy as np
+from dsp.grid import Grid
+from dsp.loudness import momentary_maximum_lufs
 from dsp.phase import griffin_lim
+from dsp.scale import to_image
 from dsp.stft import Stft, window
 stft = Stft(3000, window("hann", 256), 64)
 audio = np.random.default_rng(0).standard_normal((1, 3000)).astype(np.float32)
-print(hashlib.sha256(griffin_lim(np.abs(stft.forward(audio)), stft, iterations=3).tobytes()).hexdigest())
+magnitude = np.abs(stft.forward(audio))
+results = griffin_lim(magnitude, stft, iterations=3), to_image(magnitude), Grid.bands(129, 40, 8).pool(magnitude)
+print(hashlib.sha256(b"".join(result.tobytes() for result in results)).hexdigest(), momentary_maximum_lufs(audio))
 """
 
 
@@ -198,16 +223,23 @@ def test_every_process_gets_the_same_bytes_even_where_nothing_can_be_cached(tmp_
 @pytest.mark.parametrize(
     ("length", "values", "hop", "batch", "words"),
     [
-        (0, window("hann", 8), 2, None, "at least one sample"),
-        (9, window("hann", 8), 0, None, "the hop must be between 1 and"),
-        (9, window("hann", 8), 9, None, "the hop must be between 1 and"),
+        (0, window("hann", 8), 2, None, "length_samples must be at least 1, not 0"),
+        (9.0, window("hann", 8), 2, None, "length_samples must be a whole number, not 9.0"),
+        (True, window("hann", 8), 2, None, "length_samples must be a whole number, not True"),
+        (9, window("hann", 8), 0, None, "hop_samples must be at least 1, not 0"),
+        (9, window("hann", 8), 2.0, None, "hop_samples must be a whole number, not 2.0"),
+        (9, window("hann", 8), 9, None, "hop_samples must not exceed the window's 8 samples, but is 9"),
+        (28_800_001, window("hann", 8), 2, None, "would be 28800001 samples long; the longest"),
+        (26_460_000, window("hann", 1024), 1, None, r"would take 101\.\d GiB; the most is 1"),
+        (1_000_000, window("hann", 512), 128, 99, "of 99 sounds of 1000000 samples would take"),
         (99, window("hann", 8), 8, None, "uncovered"),
         (999, window("kaiser", 512), 512, None, "uncovered"),
         (9, np.ones(7, dtype=np.float32), 2, None, "even number"),
         (9, np.zeros(8, dtype=np.float32), 2, None, "uncovered"),
         (9, np.full(8, np.nan, dtype=np.float32), 2, None, "not finite"),
         (9, np.ones((2, 8), dtype=np.float32), 2, None, "one axis"),
-        (9, window("hann", 8), 2, 0, "at least one sound"),
+        (9, np.ones(8, dtype=np.int16), 2, None, "real floating-point numbers, not int16"),
+        (9, window("hann", 8), 2, 0, "batch must be at least 1, not 0"),
     ],
 )
 def test_transforms_that_cannot_be_made(length, values, hop, batch, words):
@@ -225,6 +257,41 @@ def test_wrong_shapes_are_named():
         stft.inverse(np.zeros((2, 5, 9), dtype=np.complex64))
     with pytest.raises(ValueError, match="out must be complex64"):
         stft.forward(np.zeros((2, 100), dtype=np.float32), out=np.zeros((2, 1, 9), dtype=np.complex64))
+    locked = np.zeros((2, stft.frames, stft.bins), dtype=np.complex64)
+    locked.flags.writeable = False
+    with pytest.raises(ValueError, match="not a read-only complex64"):
+        stft.forward(np.zeros((2, 100), dtype=np.float32), out=locked)
+
+
+def test_what_would_take_gigabytes_is_refused_before_it_is_taken():
+    stft = Stft(100_000, window("hann", 2048), 64)
+    many = np.broadcast_to(np.zeros(1, dtype=np.float32), (100, 100_000))
+    with pytest.raises(ValueError, match="the spectrum of 100 sounds of 100000 samples would take"):
+        stft.forward(many)
+
+
+@pytest.mark.parametrize(("samples", "hop"), [(8, 3), (64, 16), (64, 33), (512, 100)])
+def test_the_normaliser_is_what_frame_by_frame_addition_gives(samples, hop):
+    values = window("hann", samples)
+    for length in (1, samples // 2, 5 * samples + 3):
+        stft = Stft(length, values, hop)
+        overlap = np.zeros(stft.frames * hop + samples)
+        for frame in range(stft.frames):
+            overlap[frame * hop :][:samples] += values.astype(float) ** 2
+        wanted = 1.0 / (samples * overlap[samples // 2 :][:length])
+        np.testing.assert_allclose(stft.normaliser[stft.inside], wanted, rtol=1e-6)
+        assert not stft.normaliser[: stft.inside.start].any()
+
+
+def test_shapes_that_cannot_be():
+    for arguments, words in (
+        ((0, 4, 4), "length_samples must be at least 1"),
+        ((10, 4.0, 4), "bands must be a whole number, not 4.0"),
+        ((10, 4, 0), "frames must be at least 1"),
+        ((1000, 4, 4), "Use at least 251 frames"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            shape_for(*arguments)
 
 
 def test_the_draft_shape():
@@ -255,6 +322,11 @@ def test_a_sound_and_its_windows_fit_into_its_shape(length, half, frames):
 
 
 def test_kernels_do_what_their_python_does(noise):
+    quiet = np.float32([0.0, 1e-45, -1e-31, -2e-30, 1e-30, 1.0, -3.0])
+    kept, slow = quiet.copy(), quiet.copy()
+    framing.silence_below(kept, np.float32(1e-30))
+    framing.silence_below.py_func(slow, np.float32(1e-30))
+    assert kept.tolist() == slow.tolist() == [0.0, 0.0, 0.0, *quiet[3:].tolist()]
     values = window("hann", 64)
     fast, slow = np.zeros((2, 6, 64), dtype=np.float32)
     framing.frame_real(noise[0], values, 16, 3, fast)
