@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.grid import Grid
-from dsp.phase import energy_mask, griffin_lim, pghi, raar, window_gamma
+from dsp.phase import energy_mask, griffin_lim, low_band_start, pghi, raar, window_gamma
 from dsp.scale import FixedScale, from_image, to_image
 from dsp.stft import Stft, shape_for, window
 from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE
@@ -36,6 +36,7 @@ CEILING_DB = 0.0
 DRAFT_RANGE_DB = 160.0
 KAISER_BETA = 14.0
 GRAIN_SECONDS = 0.01
+LOW_END = 0.03  # share of a sound's energy under `tonal_below_hz` from which it has a low end
 # A generated image never quite reaches the floor where it means silence, and a thousand bins a hair above it hiss. What
 # is less than this above the floor is silence; from twice this on it is what it says.
 SILENT_DB = 2.5
@@ -230,14 +231,20 @@ class _Plan:
 
     def start_phase(self, magnitude: F32, grain_phase: F32, seed: int) -> F32:
         """[frame, bin]: integrated from the magnitude where tones are meant, the grain's where noise is."""
-        integrated = pghi(
-            magnitude,
-            gamma=self.gamma,
-            hop_samples=self.spec.hop_samples,
-            window_samples=self.spec.window_samples,
-            seed=seed,
-        )
-        return np.where(self.octaves_above_tonal > 0, grain_phase, integrated)
+        if np.sum(np.square(magnitude * (self.octaves_above_tonal == 0))) > LOW_END * np.sum(
+            np.square(magnitude)
+        ):
+            # The low end of a kick is most of it: found by itself first it comes back 10 dB nearer.
+            tones = low_band_start(magnitude, self.stft, seed=seed)
+        else:
+            tones = pghi(
+                magnitude,
+                gamma=self.gamma,
+                hop_samples=self.spec.hop_samples,
+                window_samples=self.spec.window_samples,
+                seed=seed,
+            )
+        return np.where(self.octaves_above_tonal > 0, grain_phase, tones)
 
 
 _plans = threading.local()
