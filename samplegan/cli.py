@@ -392,7 +392,10 @@ def validate(
     ] = None,
     iterations: Annotated[int, typer.Option(help="Of every method.", rich_help_panel="Phase")] = 100,
     start: Annotated[
-        str, typer.Option(help="low-band, pghi, rtisi-la, random, zero or minimum-phase.", rich_help_panel="Phase")
+        str,
+        typer.Option(
+            help="low-band, pghi, rtisi-la, random, zero or minimum-phase.", rich_help_panel="Phase"
+        ),
     ] = "low-band",
     window: Annotated[str, typer.Option(help="hann, kaiser or gaussian.", rich_help_panel="Phase")] = "hann",
     window_samples: Annotated[

@@ -4,9 +4,10 @@
     python scripts/measure_representation.py kick snare hat_closed --audio FOLDER   # FOLDER/kick/*.flac … as well
 
 Prints the table that stands in docs/representation.md. Columns: RMS difference of log spectra (2048/512 Hann) over the
-cells within 80 dB of the loudest; how far decaying tones of 40 … 110 Hz come back from where they were; the energy of
-the first 6 ms; side over mid (-60 dB at least), as it is, and with 0.5 dB of noise that sets the channels' images
-apart, as a generator's do; milliseconds a sound.
+cells within 80 dB of the loudest; SI-SDR below 200 Hz of sounds that have a low end (higher is better); how far
+decaying tones of 40 … 110 Hz come back from where they were; the energy of the first 6 ms; side over mid (-60 dB at
+least), as it is, and with 0.5 dB of noise that sets the channels' images apart, as a generator's do; milliseconds a
+sound.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.fidelity import low_share_db, low_si_sdr_db
 from dsp.stft import Stft, window
 from samplegan import synth
 from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE, find_audio_files, one_shot_from, read_audio
@@ -44,9 +46,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24, help="sounds of each category")
     arguments = parser.parse_args()
     print(
-        "| sounds | image | spectrum, dB | tones, semitones | first 6 ms, dB | width, dB | with noise | ms |"
+        "| sounds | image | spectrum, dB | low end, dB | tones, semitones | first 6 ms, dB | width, dB | with noise "
+        "| ms |"
     )
-    print("|---|---|--:|--:|--:|--:|--:|--:|")
+    print("|---|---|--:|--:|--:|--:|--:|--:|--:|")
     for category in map(category_named, arguments.categories):
         sets = {f"synthesised {category.name}": synthesised(category.name, arguments.count)}
         if arguments.audio:
@@ -88,7 +91,7 @@ def real(folder: Path, count: int) -> list[F32]:
 def row(name: str, label: str, representation: Representation, sounds: list[F32]) -> str:
     """One line of the table."""
     judge = Stft(representation.length_samples, window("hann", 2048), 512)
-    distances, attacks, widths, noisy_widths, seconds = [], [], [], [], 0.0
+    distances, lows, attacks, widths, noisy_widths, seconds = [], [], [], [], [], 0.0
     noise = np.random.default_rng(0)
     for sound in sounds:
         original = training_sound(sound, 1.0, representation.length_samples)
@@ -99,6 +102,8 @@ def row(name: str, label: str, representation: Representation, sounds: list[F32]
         if representation.name == "draft":  # which keeps no level
             back *= np.float32(np.sqrt(np.sum(original**2) / np.sum(back**2)))
         distances.append(log_spectral_distance(judge, original, back))
+        if low_share_db(original) > -20.0:
+            lows.append(low_si_sdr_db(back, original))
         attacks.append(abs(attack_db(back) - attack_db(original)))
         widths.append(abs(width_db(back) - width_db(original)))
         apart = noise.normal(size=image[0].shape) * APART_DB / 2 / representation.decibels_per_unit
@@ -106,9 +111,10 @@ def row(name: str, label: str, representation: Representation, sounds: list[F32]
         noisy = representation.synthesise((image + np.stack([apart, -apart])).astype(np.float32))
         noisy_widths.append(abs(width_db(noisy) - width_db(original)))
     pitches = [pitch_error(representation, hertz) for hertz in TONES_HZ]
+    low = f"{np.mean(lows):.1f}" if lows else "–"
     return (
         f"| {name} | {label} {representation.window_samples}/{representation.hop_samples} "
-        f"| {np.mean(distances):.2f} | {np.mean(pitches):.2f} | {np.mean(attacks):.2f} "
+        f"| {np.mean(distances):.2f} | {low} | {np.mean(pitches):.2f} | {np.mean(attacks):.2f} "
         f"| {np.mean(widths):.1f} | {np.mean(noisy_widths):.1f} | {1000 * seconds / len(sounds):.0f} |"
     )
 
