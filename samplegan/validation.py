@@ -43,7 +43,6 @@ _LONGEST_WINDOW = 65_536  # samples
 _MOST_CELLS = 16_000_000  # of one channel; a sound of 0.74 s has 67 thousand at 1024/256
 _DRAFT_WINDOW, _DRAFT_HOP = 512, 128
 _DRAFT_VARIANT = "gla-time-frequency-masking"
-_TAIL_ITERATIONS = 10
 _WARM_UP_ITERATIONS = 12  # enough to compile what a method is made of
 
 
@@ -284,15 +283,8 @@ def _draft(variant: str, stft: Stft, seed: int, magnitude: F32, iterations: int)
 
 
 def _ours(method: str, stft: Stft, start: str, seed: int, magnitude: F32, iterations: int) -> F32:
-    tail_iterations = 0 if method == "griffin-lim" else _TAIL_ITERATIONS  # which would be the fast one
     return reconstruct(
-        magnitude[np.newaxis],
-        stft,
-        method=method,
-        iterations=iterations,
-        tail_iterations=tail_iterations,
-        start=start,
-        seed=seed,
+        magnitude[np.newaxis], stft, method=method, iterations=iterations, start=start, seed=seed
     )[0]
 
 

@@ -37,6 +37,8 @@ SILENT = 10.0**-4.5
 # What counts as loud in an image's error: within 40 dB of the loudest cell.
 LOUD = 0.01
 
+LARGEST = 1e15
+
 # Sounds that end early get transforms of their own size, in steps of so many frames.
 FRAMES_STEP = 16
 
@@ -52,6 +54,12 @@ class Reflections(NamedTuple):
     def raar(cls, relaxation: float) -> "Reflections":
         """Relaxed averaged alternating reflections."""
         return cls(relaxation, 0.0, (relaxation, relaxation))
+
+    def part(self, done: int, count: int, total: int) -> "Reflections":
+        """The weights of ``count`` steps after ``done``, when there are ``total``."""
+        first, last = self.inconsistent
+        begin, end = (first + (last - first) * step / max(total - 1, 1) for step in (done, done + count - 1))
+        return self._replace(inconsistent=(begin, end))
 
 
 FAR_REFLECTIONS = Reflections(0.8, -0.95, (1.0, 0.95))
@@ -83,9 +91,7 @@ class Solver:
         self.unsigned = False
         self.has_state = False  # that reflections can go on from …
         self.fresh = False  # … and that has the wanted magnitudes
-        self.soft = np.zeros(
-            (0, 0), dtype=np.float32
-        )  # [frame, bin], the share of a cell that projections leave
+        self.soft = np.zeros((0, 0), dtype=np.float32)  # [frame, bin], the share that projections leave
 
     def begin(
         self, targets: F32, phases: F32, difference: F32 | None = None, *, unsigned: bool = False
@@ -450,6 +456,10 @@ def checked_magnitude(magnitude: F32, stft: Stft, *, axes: int) -> F32:
         )
     if not np.all(np.isfinite(magnitude)) or magnitude.min(initial=0.0) < 0.0:
         raise ValueError("magnitude holds values that are negative or not finite")
+    if magnitude.max(initial=0.0) > LARGEST:
+        raise ValueError(
+            f"magnitude holds values beyond {LARGEST:g}, whose squares are more than a float32 holds"
+        )
     return magnitude
 
 

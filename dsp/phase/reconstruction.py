@@ -35,9 +35,8 @@ METHODS = (
     "admm",
     "rtisi-la",
 )
-TAILS = tuple(
-    name for name in METHODS if name not in ("soft-raar", "rtisi-la")
-)  # those go a way of their own
+_OWN_WAY = ("soft-raar", "rtisi-la")  # what they do last is their own affair
+TAILS = tuple(name for name in METHODS if name not in _OWN_WAY)
 STARTS = ("low-band", "pghi", "rtisi-la", "minimum-phase", "random", "zero")
 STEREO = ("shared", "mid", "difference", "independent")
 
@@ -57,7 +56,7 @@ def reconstruct(
     *,
     method: str = "far-reflections",
     iterations: int = 100,
-    tail: str = "fast-griffin-lim",
+    tail: str | None = None,
     tail_iterations: int = 10,
     start: str | F32 = "low-band",
     stereo: str = "shared",
@@ -82,6 +81,7 @@ def reconstruct(
                    where ``iterations`` counts how often each is worked on and a start by name is not used. The last
                    two have no tail
     iterations     in all, the last ``tail_iterations`` of them by the method ``tail``
+    tail           of TAILS; None is 'fast-griffin-lim' after reflections, and Griffin-Lim has no tail
     start          of STARTS, or radians [frame, bin] or as large as magnitude
     stereo         of STEREO: 'shared': one start for all channels, then each alone. 'mid': of two channels the
                    magnitude of their mean is known as well, ``mid`` [batch, frame, bin], and with it the size of
@@ -103,7 +103,7 @@ def reconstruct(
     batch, channels = magnitude.shape[:2]
     for what, name, names in (
         ("method", method, METHODS),
-        ("tail", tail, TAILS),
+        ("tail", tail or TAILS[0], TAILS),
         ("stereo", stereo, STEREO),
         ("start", start if isinstance(start, str) else "pghi", STARTS),
     ):
@@ -138,8 +138,8 @@ def reconstruct(
         "admm": Reflections.raar(1.0 / (1.0 + penalty)),
     }
     momenta = {"griffin-lim": 0.0, "fast-griffin-lim": momentum}
-    tail_count = min(tail_iterations, iterations)
-    steps = ((method, iterations - tail_count), (tail, tail_count))
+    tail_count = min(tail_iterations, iterations) if tail or method in reflections else 0
+    steps = ((method, iterations - tail_count), (tail or "fast-griffin-lim", tail_count))
 
     def iterate(solver: Solver) -> None:
         if method == "soft-raar":
@@ -150,7 +150,7 @@ def reconstruct(
             for done in range(0, count, max(stretch, 1)):
                 now = min(stretch, count - done)
                 if name in reflections:
-                    solver.reflect(now, reflections[name])
+                    solver.reflect(now, reflections[name].part(done, now, count))
                 else:
                     solver.griffin_lim(now, momenta[name])
                 if tolerance_db is not None and solver.convergence_db() <= tolerance_db:
@@ -261,7 +261,6 @@ def _start(name: str, magnitude: F32, stft: Stft, seed: Sequence[int]) -> F32:
 
 def _angle(left: F32, right: F32, mid: F32) -> F32:
     """The size of the phase difference 2δ from the magnitude of the mean: |L + R|² = |L|² + |R|² + 2 |L| |R| cos 2δ."""
-    cosine = (4.0 * np.square(mid) - (np.square(left) + np.square(right))) / np.maximum(
-        2.0 * left * right, 1e-30
-    )
+    cross = 4.0 * np.square(mid) - (np.square(left) + np.square(right))
+    cosine = cross / np.maximum(2.0 * left * right, 1e-30)
     return np.arccos(np.clip(cosine, -1.0, 1.0)).astype(np.float32)

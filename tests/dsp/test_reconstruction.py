@@ -64,7 +64,7 @@ def test_single_channels_are_the_plain_loops(stft, stereo):
     ours = reconstruct(magnitude, stft, method="raar", start="pghi", iterations=24, seed=3)
     assert ours[0].tobytes() == raar(magnitude[0], stft, iterations=24, start_phase=phase).tobytes()
     settings = {"start": "pghi", "iterations": 24, "seed": 3}
-    ours = reconstruct(magnitude, stft, method="fast-griffin-lim", tail_iterations=0, **settings)
+    ours = reconstruct(magnitude, stft, method="fast-griffin-lim", **settings)
     assert ours[0].tobytes() == griffin_lim(magnitude[0], stft, iterations=24, start_phase=phase).tobytes()
     given = reconstruct(magnitude, stft, iterations=24, start=phase)
     both = reconstruct(magnitude, stft, iterations=24, start=np.stack([phase, phase])[np.newaxis])
@@ -224,11 +224,14 @@ def test_misuse(stft):
         ({"stereo": "difference", "difference": good[0]}, "needs a plane 'difference'"),
         ({"stereo": "mid", "mid": good[:, 0], "method": "rtisi-la"}, "not for the method 'rtisi-la'"),
         ({"seed": [1, 2]}, "2 seeds for 1 sounds"),
+        ({"tail": "soft-raar"}, "no tail 'soft-raar'"),
         ({"penalty": -1.0}, "penalty must lie between"),
         ({"threads": 0}, "threads must be 1 or more"),
     ):
         with pytest.raises(ValueError, match=words):
             reconstruct(good, stft, **change)
+    with pytest.raises(ValueError, match="beyond 1e\\+15"):
+        reconstruct(good * np.float32(1e16), stft)
     with pytest.raises(ValueError, match=r"magnitude must be \[batch, channel, "):
         reconstruct(good[0], stft)
     with pytest.raises(ValueError, match="for two channels"):
@@ -268,3 +271,19 @@ def test_windows_that_cannot_be_decimated(size, hop):
     stft = Stft(2000, window("hann", size), hop)
     magnitude = np.abs(stft.forward(np.random.default_rng(0).standard_normal((1, 2000)).astype(np.float32)))
     assert np.isfinite(reconstruct(magnitude[np.newaxis], stft, iterations=12)).all()
+
+
+@pytest.mark.parametrize("gain", [1e-9, 1e-3, 1e3, 1e12])
+def test_loudness_is_only_a_factor(gain, stft, stereo):
+    magnitude = np.abs(spectra(stft, stereo[:1]))
+    wanted = reconstruct(magnitude, stft, iterations=20)
+    result = reconstruct(magnitude * np.float32(gain), stft, iterations=20) / np.float32(gain)
+    assert convergence_db(stft, result, magnitude) < convergence_db(stft, wanted, magnitude) + 2.0
+
+
+def test_a_tail_by_another_method(stft, stereo):
+    magnitude = np.abs(spectra(stft, stereo[:1]))
+    settings = {"method": "griffin-lim", "iterations": 80, "start": "random"}
+    plain = convergence_db(stft, reconstruct(magnitude, stft, **settings), magnitude)
+    tail = {"tail": "far-reflections", "tail_iterations": 60}
+    assert convergence_db(stft, reconstruct(magnitude, stft, **settings, **tail), magnitude) < plain - 2.0
