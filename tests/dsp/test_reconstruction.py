@@ -285,5 +285,5 @@ def test_a_tail_by_another_method(stft, stereo):
     magnitude = np.abs(spectra(stft, stereo[:1]))
     settings = {"method": "griffin-lim", "iterations": 80, "start": "random"}
     plain = convergence_db(stft, reconstruct(magnitude, stft, **settings), magnitude)
-    tail = {"tail": "far-reflections", "tail_iterations": 60}
+    tail = {"tail": "raar", "tail_iterations": 60}
     assert convergence_db(stft, reconstruct(magnitude, stft, **settings, **tail), magnitude) < plain - 2.0
