@@ -36,6 +36,7 @@ CEILING_DB = 0.0
 DRAFT_RANGE_DB = 160.0
 KAISER_BETA = 14.0
 GRAIN_SECONDS = 0.01
+MOST_LOST_DB = 6.0
 LOW_END = 0.03  # share of a sound's energy under `tonal_below_hz` from which it has a low end
 # A generated image never quite reaches the floor where it means silence, and a thousand bins a hair above it hiss. What
 # is less than this above the floor is silence; from twice this on it is what it says.
@@ -182,11 +183,26 @@ class _Plan:
         if self.spec.name == "draft":
             inside = from_image(image).transpose(0, 2, 1)
         else:
-            level = self.band_grid.spread(self.frame_grid.spread(image).transpose(0, 2, 1))
+            level = self.spread(image + self.lost(image))
             above_floor_db = (level + 1) * self.spec.decibels_per_unit
             inside = self.scale.from_image(level) * np.clip(above_floor_db / SILENT_DB - 1, 0, 1)
         magnitude[:, : self.frames, : self.bins] = inside
         return magnitude
+
+    def spread(self, image: F32) -> F32:
+        """[2, band, frame] → [2, STFT frame, STFT bin], interpolated in dB."""
+        return self.band_grid.spread(self.frame_grid.spread(image).transpose(0, 2, 1))
+
+    def lost(self, image: F32) -> F32:
+        """What interpolation takes from the energy of every cell, [2, band, frame]: a slope in dB between a loud cell
+        and a quiet one holds less than both. Put on top beforehand, most of it is there again afterwards.
+        """
+        power = np.square(self.scale.from_image(self.spread(image)))
+        pooled = self.frame_grid.pool(self.band_grid.pool(power).transpose(0, 2, 1))
+        lost = image - self.scale.power_to_image(pooled)
+        lost[(image + 1) * self.spec.decibels_per_unit < 2 * SILENT_DB] = 0.0  # silence has nothing to lose
+        most = np.float32(MOST_LOST_DB / self.spec.decibels_per_unit)
+        return np.clip(lost, -most, most)
 
     def synthesise(self, image: F32, seed: int) -> F32:
         spec = self.spec

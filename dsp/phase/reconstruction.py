@@ -35,7 +35,7 @@ METHODS = (
     "admm",
     "rtisi-la",
 )
-_OWN_WAY = ("soft-raar", "rtisi-la")  # what they do last is their own affair
+_OWN_WAY = ("soft-raar", "rtisi-la")  # neither can go on from another method
 TAILS = tuple(name for name in METHODS if name not in _OWN_WAY)
 STARTS = ("low-band", "pghi", "rtisi-la", "minimum-phase", "random", "zero")
 STEREO = ("shared", "mid", "difference", "independent")
@@ -78,10 +78,10 @@ def reconstruct(
                    'douglas-rachford' and 'admm' (``penalty``), which leave the minima in which Griffin-Lim stays;
                    'far-reflections', the nearest on magnitudes that belong to a sound; 'soft-raar', on those with
                    errors, such as a generator's; 'rtisi-la', frame after frame with three frames of look-ahead,
-                   where ``iterations`` counts how often each is worked on and a start by name is not used. The last
-                   two have no tail
-    iterations     in all, the last ``tail_iterations`` of them by the method ``tail``
-    tail           of TAILS; None is 'fast-griffin-lim' after reflections, and Griffin-Lim has no tail
+                   where ``iterations`` counts how often each is worked on and a start by name is not used
+    iterations     in all, the last ``tail_iterations`` of them by the method ``tail`` (after 'rtisi-la' in addition)
+    tail           of TAILS; None is 'fast-griffin-lim' after reflections, and nothing after the others. 'soft-raar' has
+                   an end of its own
     start          of STARTS, or radians [frame, bin] or as large as magnitude
     stereo         of STEREO: 'shared': one start for all channels, then each alone. 'mid': of two channels the
                    magnitude of their mean is known as well, ``mid`` [batch, frame, bin], and with it the size of
@@ -138,8 +138,11 @@ def reconstruct(
         "admm": Reflections.raar(1.0 / (1.0 + penalty)),
     }
     momenta = {"griffin-lim": 0.0, "fast-griffin-lim": momentum}
-    tail_count = min(tail_iterations, iterations) if tail or method in reflections else 0
-    steps = ((method, iterations - tail_count), (tail or "fast-griffin-lim", tail_count))
+    if method == "rtisi-la":
+        steps = [(tail, tail_iterations)] if tail else []
+    else:
+        tail_count = min(tail_iterations, iterations) if tail or method in reflections else 0
+        steps = [(method, iterations - tail_count), (tail or "fast-griffin-lim", tail_count)]
 
     def iterate(solver: Solver) -> None:
         if method == "soft-raar":
@@ -166,21 +169,21 @@ def reconstruct(
         found = [_start(start, plane, stft, (int(seeds[sound]), i)) for i, plane in enumerate(planes)]
         return np.stack(found) if stereo == "independent" else found[0]
 
-    def frame_by_frame(sound: int) -> None:
-        phase = None if isinstance(start, str) else start_of(sound)
-        audio[sound] = rtisi_la(
-            magnitude[sound],
-            stft,
-            iterations=iterations,
-            support=support,
-            start_phase=phase,
-            seed=int(seeds[sound]),
-        )
-
     def alone(solver: Solver, item: int) -> None:
         sound, channel = divmod(item, channels)
-        phase = starts[sound]
-        solver.begin(magnitude[sound, channel : channel + 1], phase if phase.ndim == 2 else phase[channel])
+        target, phase = magnitude[sound, channel : channel + 1], starts[sound]
+        phase = phase if phase.ndim == 2 else phase[channel]
+        solver.begin(target, phase)
+        if method == "rtisi-la":
+            found = rtisi_la(
+                target,
+                stft,
+                iterations=iterations,
+                support=support,
+                start_phase=None if isinstance(start, str) else phase,
+                seed=int(seeds[sound]),
+            )
+            solver.load(found)
         iterate(solver)
         audio[sound, channel] = solver.audio[0]
 
@@ -197,9 +200,8 @@ def reconstruct(
         audio[sound] = solver.audio
 
     audio = np.empty((batch, channels, stft.length_samples), dtype=np.float32)
-    if method == "rtisi-la":
-        spread(frame_by_frame, batch, threads)
-        return audio
+    if method == "rtisi-la" and isinstance(start, str):
+        start = "zero"  # its frames start from those before
     starts = spread(start_of, batch, threads)
     if plane is not None:
         each(batch, together, lambda: Solver(stft, 2, support), threads)

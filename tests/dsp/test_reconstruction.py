@@ -287,3 +287,7 @@ def test_a_tail_by_another_method(stft, stereo):
     plain = convergence_db(stft, reconstruct(magnitude, stft, **settings), magnitude)
     tail = {"tail": "raar", "tail_iterations": 60}
     assert convergence_db(stft, reconstruct(magnitude, stft, **settings, **tail), magnitude) < plain - 2.0
+    frames = {"method": "rtisi-la", "iterations": 1}
+    plain = convergence_db(stft, reconstruct(magnitude, stft, **frames), magnitude)
+    result = reconstruct(magnitude, stft, **frames, tail="fast-griffin-lim", tail_iterations=40)
+    assert convergence_db(stft, result, magnitude) < plain - 0.5
