@@ -362,9 +362,9 @@ def speed(bench: Bench) -> Section:
     text = [
         f"## Speed\n\nOne iteration on a stereo sound of {bench.seconds:g} s, one thread, under the draft's "
         "time-frequency mask; one sound of each category, and white noise. Silent frames at the end of a sound cost "
-        "the loop nothing; noise has none and is the worst case. *FFTs*: the complex FFTs of all frames, two in each, and "
-        f"nothing else; planned with {PLANNER} as in the core, since measured plans differ from process to process and "
-        "with them the bytes, and with FFTW_MEASURE."
+        "the loop nothing; noise has none and is the worst case. *FFTs*: the complex FFTs of all frames, two in each, "
+        f"and nothing else; planned with {PLANNER} as in the core, since measured plans differ from process to process "
+        "and with them the bytes, and with FFTW_MEASURE."
     ]
     peers = {"librosa": "librosa.griffinlim", "a torch loop": "torch.stft and istft"}
     one_shots = [sounds[0] for sounds in bench.sounds.values()]

@@ -375,7 +375,8 @@ def raar(
 def energy_mask(magnitude: F32) -> F32:
     """The draft's time-frequency mask: 1 where a cell is above the sound's mean magnitude, else 0.
 
-    Shape: float32 [..., frame, bin] → float32 [..., frame, bin]. It is kept as a baseline: it loses 6 dB.
+    Shape: float32 [..., frame, bin] → float32 [..., frame, bin]. It is kept as a baseline: what is
+    quieter than the mean is lost (docs/dsp.md).
     """
     magnitude = np.asarray(magnitude, dtype=np.float32)
     return (magnitude > magnitude.mean(axis=(-2, -1), keepdims=True)).astype(np.float32)
