@@ -22,14 +22,14 @@ class Category:
 CATEGORIES = {
     category.name: category
     for category in (
-        Category("kick", "kicks", 0.6, -17.0),
-        Category("snare", "snares", 0.6, -18.0),
-        Category("clap", "claps", 0.6, -20.0),
-        Category("hat_closed", "hats_closed", 0.35, -21.0),
+        Category("kick", "kicks", 0.8, -17.0),
+        Category("snare", "snares", 0.7, -18.0),
+        Category("clap", "claps", 0.8, -20.0),
+        Category("hat_closed", "hats_closed", 0.4, -21.0),
         Category("hat_open", "hats_open", 1.0, -16.0),
-        Category("tom", "toms", 1.0, -16.0),
-        Category("cymbal", "cymbals", 2.0, -17.0),
-        Category("perc", "percs", 0.6, -20.0),
+        Category("tom", "toms", 1.2, -16.0),
+        Category("cymbal", "cymbals", 2.5, -17.0),
+        Category("perc", "percs", 0.8, -20.0),
     )
 }
 

@@ -37,30 +37,46 @@ class Source:
 class ImageSettings:
     """How a sound becomes an image; see `samplegan.representation`."""
 
-    name: str = "compact"  # 'compact' (dense low bands, dense attack) or 'draft' (Kaiser 14, shape decides)
-    bands: int = 128  # cells along frequency; a multiple of 16
+    name: str = "body"  # 'body' (partials and the rest), 'compact' (left and right) or 'draft'
+    bands: int = 64  # cells along frequency; a multiple of 16
     frames: int = 64  # cells along time; a multiple of 16
-    window_samples: int = 1024  # of the analysis window (compact)
-    hop_samples: int = 128  # between frames (compact)
-    linear_bins: int = 40  # lowest bins kept one by one (compact)
-    dense_frames: int = 24  # first frames kept one by one (compact)
-    tonal_below_hz: float = 1000.0  # what lies below is made of tones; above, of noise
+    window_samples: int = 512  # of the analysis window (body, compact)
+    hop_samples: int = 128  # between frames (body, compact)
+    linear_bins: int = 5  # lowest bins kept one by one (body, compact)
+    dense_frames: int = 18  # first frames kept one by one (body, compact)
+    tonal_below_hz: float = 300.0  # what lies below is made of tones; above, of noise
+    partials: int = 0  # that make the body of a sound (body)
+    highest_partial_hz: float = 450.0  # where they are looked for (body)
 
 
-# A kick or tom is its low end: 21 Hz a bin tell 45 Hz from 50, and the onset is known, so the long window costs no
-# pre-echo (measured: pitch within 0.1 semitones, 1.8 off with 1024). A closed hat is over before a long window is. The
-# tones of a snare lie below 450 Hz, and what is noise above them must not be taken for tones.
-_LOW = ImageSettings(window_samples=2048, hop_samples=256, linear_bins=60)
-_NOISY = ImageSettings(tonal_below_hz=300.0)
+# One moving partial explains the low band of a kick to -20 dB; snares and toms have two modes. Cymbals and open
+# hats are many close lines, which a longer window tells apart.
+_LINES = ImageSettings(bands=96, window_samples=1024, linear_bins=12)
 _CATEGORY_IMAGES = {
-    "kick": _LOW,
-    "snare": ImageSettings(tonal_below_hz=450.0),
-    "clap": _NOISY,
-    "hat_closed": ImageSettings(window_samples=512, hop_samples=128, linear_bins=24, tonal_below_hz=300.0),
-    "hat_open": _NOISY,
-    "tom": _LOW,
-    "cymbal": _NOISY,
+    "kick": ImageSettings(partials=1),
+    "snare": ImageSettings(partials=2),
+    "tom": ImageSettings(partials=2, highest_partial_hz=600.0, window_samples=1024, linear_bins=12),
+    "perc": ImageSettings(partials=1, highest_partial_hz=1200.0),
+    "hat_open": _LINES,
+    "cymbal": _LINES,
 }
+
+
+def compact_image(category: str) -> ImageSettings:
+    """The settings of `compact` that suit a category."""
+    # A kick or tom is its low end: 21 Hz a bin tell 45 Hz from 50, and the onset is known, so the long window costs no
+    # pre-echo (measured: pitch within 0.1 semitones, 1.8 off with 1024). A closed hat is over before a long window is.
+    # The tones of a snare lie below 450 Hz, and what is noise above them must not be taken for tones.
+    image = ImageSettings(
+        "compact", bands=128, window_samples=1024, linear_bins=40, dense_frames=24, tonal_below_hz=1000.0
+    )
+    if category in ("kick", "tom"):
+        return dataclasses.replace(image, window_samples=2048, hop_samples=256, linear_bins=60)
+    if category == "hat_closed":
+        return dataclasses.replace(image, window_samples=512, linear_bins=24, tonal_below_hz=300.0)
+    if category in ("clap", "hat_open", "cymbal"):
+        return dataclasses.replace(image, tonal_below_hz=300.0)
+    return dataclasses.replace(image, tonal_below_hz=450.0) if category == "snare" else image
 
 
 def category_image(category: str) -> ImageSettings:
@@ -72,27 +88,36 @@ def category_image(category: str) -> ImageSettings:
 class Training:
     """How a model is trained."""
 
-    architecture: str = "stereo-dcgan"
+    architecture: str = "body-gan"  # or 'stereo-dcgan'
     batch: int = 16  # sounds a step
-    steps: int = 8000  # unless --steps or --minutes say otherwise
-    generator_rate: float = 2e-4  # Adam's learning rate
+    steps: int = 8000  # at most, unless --steps or --minutes say otherwise
+    generator_rate: float | None = None  # Adam's learning rate; None: what suits the architecture
     discriminator_rate: float = 4e-4
     beta_1: float = 0.5  # Adam's momentum, both networks
     beta_2: float = 0.99
-    ema_steps: int = 600  # the averaged generator's memory (1/e)
+    ema_steps: int = 500  # the averaged generator's memory (1/e)
     label_smoothing: float = 0.1  # real sounds are labelled 1 - this
     attention: bool = True  # in the discriminator
-    feature_matching: float = 10.0  # weight; batch means of the discriminator's features
-    centroid: float = 1.0  # weight; spectral centroid per frame, batch statistics
-    decay: float = 1.0  # weight; level per frame, batch statistics
-    periodicity: float = 1.0  # weight; autocorrelation of the envelope's ripple
-    rolloff: float = 0.0  # weight; off: the draft's author found that it makes sounds worse
-    phase_shuffle_frames: int = 0  # off by default
-    latent_dim: int = 100
+    feature_matching: float = 5.0  # weight; batch means of the discriminator's features
+    reconstruction: float = 40.0  # weight of encoding and decoding again (body-gan)
+    divergence: float = 0.01  # weight of the codes' divergence from a normal distribution (body-gan)
+    noisiness: float = 0.05  # weight that draws cells to the usual share of noise (body-gan)
+    game: float = 0.2  # weight of the discriminator's verdict (body-gan)
+    game_from_step: int = 1000  # (body-gan)
+    code_dim: int = 64  # numbers that describe a sound (body-gan)
+    aside: float = 1.0  # how far from the way between two sounds new ones are drawn (body-gan)
+    encoder_width: int = 24  # channels at half resolution (body-gan)
+    centroid: float = 1.0  # weight; spectral centroid per frame, batch statistics (stereo-dcgan)
+    decay: float = 1.0  # weight; level per frame, batch statistics (stereo-dcgan)
+    periodicity: float = 1.0  # weight; autocorrelation of the envelope's ripple (stereo-dcgan)
+    rolloff: float = 0.0  # weight; off: the draft's author found that it makes sounds worse (stereo-dcgan)
+    phase_shuffle_frames: int = 0  # off by default (stereo-dcgan)
+    latent_dim: int = 100  # (stereo-dcgan)
     generator_width: int = 16  # channels at full resolution
     discriminator_width: int = 24  # channels at half resolution
     validation_share: float = 0.2  # of the kits, held out
-    validate_epochs: int = 4  # between validations and preview pictures
+    validate_steps: int = 250  # between validations and preview pictures
+    patience: int = 16  # validations without a better one, after which training stops
     checkpoint_seconds: float = 30.0  # between checkpoints: what a power cut can cost
     precision: str = "auto"  # of the convolutions: 'float32', 'bfloat16', or what is fast on the machine
     seed: int = 0
@@ -156,19 +181,40 @@ def _check_category(name: str, file: Path) -> None:
 def completed(pack: Pack) -> Pack:
     """The pack with its category's length and image filled in where it does not say."""
     category = category_named(pack.category)
+    image = compact_image if pack.training.architecture == "stereo-dcgan" else category_image
     return dataclasses.replace(
         pack,
         length_seconds=pack.length_seconds or category.length_seconds,
-        image=pack.image or category_image(pack.category),
+        image=pack.image or image(pack.category),
     )
 
 
 def check_settings(pack: Pack, *, file: Path | None = None) -> None:
     """Raise ConfigError for a value out of range."""
     image, training = pack.image or category_image(pack.category), pack.training
-    amounts = ("feature_matching", "centroid", "decay", "periodicity", "rolloff", "checkpoint_seconds")
+    amounts = (
+        "feature_matching",
+        "reconstruction",
+        "divergence",
+        "noisiness",
+        "game",
+        "aside",
+        "centroid",
+        "decay",
+        "periodicity",
+        "rolloff",
+        "checkpoint_seconds",
+    )
     checks = (
-        (image.name in ("compact", "draft"), "image.name must be 'compact' or 'draft'"),
+        (
+            image.name in ("body", "compact", "draft"),
+            "image.name must be 'body', 'compact' or 'draft'",
+        ),
+        (0 <= image.partials <= 8, "image.partials must lie between 0 and 8"),
+        (
+            50 <= image.highest_partial_hz <= 1600,
+            "image.highest_partial_hz must lie between 50 and 1600",
+        ),
         (
             32 <= image.bands <= 2048 and image.bands % 16 == 0,
             "image.bands must be a multiple of 16 between 32 and 2048",
@@ -199,7 +245,7 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
         (len(pack.speeds) > 0 and all(0.5 <= s <= 2.0 for s in pack.speeds), "speeds must lie in 0.5 … 2"),
         (2 <= training.batch <= 1024, "training.batch must lie between 2 and 1024"),
         (training.steps >= 1, "training.steps must be at least 1"),
-        (0 < training.generator_rate < 1, "training.generator_rate must lie between 0 and 1"),
+        (0 < (training.generator_rate or 0.5) < 1, "training.generator_rate must lie between 0 and 1"),
         (0 < training.discriminator_rate < 1, "training.discriminator_rate must lie between 0 and 1"),
         (
             0 <= training.beta_1 < 1 and 0 <= training.beta_2 < 1,
@@ -208,7 +254,11 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
         (training.ema_steps >= 1, "training.ema_steps must be at least 1"),
         (0 <= training.label_smoothing < 0.5, "training.label_smoothing must lie between 0 and 0.5"),
         (0 < training.validation_share < 1, "training.validation_share must lie between 0 and 1"),
-        (training.validate_epochs >= 1, "training.validate_epochs must be at least 1"),
+        *(
+            (getattr(training, key) >= 1, f"training.{key} must be at least 1")
+            for key in ("validate_steps", "patience")
+        ),
+        (training.game_from_step >= 0, "training.game_from_step must be at least 0"),
         *(
             (0 <= getattr(training, key) < float("inf"), f"training.{key} must be a number of at least 0")
             for key in amounts
@@ -218,10 +268,13 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
             training.precision in ("auto", "float32", "bfloat16"),
             "training.precision must be 'auto', 'float32' or 'bfloat16'",
         ),
-        (1 <= training.latent_dim <= 4096, "training.latent_dim must lie between 1 and 4096"),
+        *(
+            (1 <= getattr(training, key) <= 4096, f"training.{key} must lie between 1 and 4096")
+            for key in ("latent_dim", "code_dim")
+        ),
         *(
             (1 <= getattr(training, key) <= 512, f"training.{key} must lie between 1 and 512")
-            for key in ("generator_width", "discriminator_width")
+            for key in ("generator_width", "discriminator_width", "encoder_width")
         ),
         # The seed and the step share the 64 bits of the generator's seed.
         (0 <= training.seed < 2**31, "the training's seed must lie between 0 and 2147483647"),

@@ -60,7 +60,7 @@ class Sound:
 class Dataset:
     """Images on disk and who may see them.
 
-    `images` is float16 [sound, variation, channel, band, frame], memory-mapped.
+    `images` is float16 [sound, variation, channel, row, frame], memory-mapped.
     """
 
     images: NDArray[np.float16]
@@ -71,7 +71,7 @@ class Dataset:
     skipped: tuple[tuple[str, str], ...] = ()  # file, reason
 
     def batch(self, indices: NDArray[np.int64], variations: NDArray[np.int64]) -> F32:
-        """Images [batch, channel, band, frame] of the given sounds, one variation of each."""
+        """Images [batch, channel, row, frame] of the given sounds, one variation of each."""
         return self.images[indices, variations].astype(np.float32)
 
 
@@ -215,7 +215,7 @@ def _analyse(
     """Write the images of all readable sounds; returns the indices of those, and the others with the reason."""
     kept: list[int] = []
     unusable: list[tuple[str, str]] = []
-    shape = (len(speeds), 2, representation.bands, representation.frames)
+    shape = (len(speeds), 2, representation.rows, representation.frames)
     temporary = images_file.with_name(".images.partial")
     try:
         images_file.parent.mkdir(parents=True, exist_ok=True)

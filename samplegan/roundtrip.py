@@ -16,7 +16,7 @@ from dsp.pitch import PitchTrack, pitch_and_sweep
 from dsp.stft import Stft, window
 from samplegan.audio import align, flac_bytes, one_shot_from, probe, read_audio, wav_bytes
 from samplegan.categories import CATEGORIES, category_named
-from samplegan.config import ImageSettings, category_image, completed, load_pack
+from samplegan.config import ImageSettings, category_image, compact_image, completed, load_pack
 from samplegan.dataset import training_sound
 from samplegan.descriptors import PITCH_CONFIDENT
 from samplegan.errors import ConfigError, InputError, did_you_mean
@@ -27,7 +27,7 @@ from samplegan.validation import Scores, judge_for, measure, printable
 
 F32 = NDArray[np.float32]
 SCHEMA_VERSION = 1
-IMAGES = ("compact", "draft")
+IMAGES = ("body", "compact", "draft")
 
 _WRITERS = {".wav": wav_bytes, ".flac": flac_bytes}
 _CHOOSE = "add --category, --pack or --model; categories: " + ", ".join(CATEGORIES)
@@ -100,7 +100,9 @@ def choose_representation(
         return representation, f"pack {definition.name or definition.category}"
     name = category or _category_told_by(file)
     length_seconds = category_named(name).length_seconds
-    settings = draft_image(length_seconds) if image == "draft" else category_image(name)
+    settings = category_image(name)
+    if image is not None and image != "body":
+        settings = draft_image(length_seconds) if image == "draft" else compact_image(name)
     return representation_for(settings, length_seconds), f"category {name}"
 
 

@@ -6,6 +6,7 @@ that order. Nothing here unpickles.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -24,7 +25,7 @@ from samplegan.files import sha256_of, write_atomic
 from samplegan.representation import Representation
 
 if TYPE_CHECKING:
-    from samplegan.gan.stereo_dcgan import Generator
+    from samplegan.gan import AnyGenerator
 
 F32 = NDArray[np.float32]
 FORMAT_VERSION = 1
@@ -84,27 +85,45 @@ class Model:
     sha256: str
     representation: Representation
     card: dict[str, Any]
-    generator: Generator
+    generator: AnyGenerator
 
     @property
     def latent_dim(self) -> int:
         """How many numbers make one sound."""
         return self.generator.latent_dim
 
-    def images(self, latents: F32, truncation: float = 1.0) -> F32:
-        """Latents [n, latent_dim] to images [n, 2, band, frame]; `truncation` scales the latents towards the mean."""
+    def codes(self, latents: F32, truncation: float = 1.0) -> F32:
+        """Standard normal latents [n, latent_dim] to codes [n, code_dim]; `truncation` scales them to their mean."""
         import torch
 
         with torch.inference_mode():
-            images: F32 = self.generator(torch.from_numpy(latents) * truncation).numpy()
+            codes: F32 = self.generator.codes(torch.from_numpy(latents), truncation).numpy()
+            return codes
+
+    def decode(self, codes: F32) -> F32:
+        """Codes [n, code_dim] to images [n, channel, row, frame]."""
+        import torch
+
+        with torch.inference_mode():
+            images: F32 = self.generator.decode(torch.from_numpy(codes)).numpy()
             return images
 
+    def images(self, latents: F32, truncation: float = 1.0) -> F32:
+        """Latents [n, latent_dim] to images [n, channel, row, frame]."""
+        return self.decode(self.codes(latents, truncation))
 
-def save_model(path: Path, generator: Generator, card: dict[str, Any]) -> None:
-    """Write a generator and its card, whole or not at all; the same model gives the same bytes."""
+
+def save_model(path: Path, generator: AnyGenerator, card: dict[str, Any]) -> None:
+    """Write a generator and its card, whole or not at all; the same model gives the same bytes.
+
+    Weights are kept as 16-bit numbers: their rounding is far below what training left to chance.
+    """
     import safetensors.torch
 
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    tensors = {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in generator.state_dict().items()
+    }
     document = json.dumps(card | {"format_version": FORMAT_VERSION}, sort_keys=True)
     # One metadata key only: several are written in an order that differs between processes.
     write_atomic(path, safetensors.torch.save(tensors, {_METADATA_KEY: document}))
@@ -206,8 +225,8 @@ def load_model(name_or_path: str) -> Model:
     try:
         category_named(card["category"])
         representation = Representation.from_document(card["representation"])
-        training = from_document(Training, card["training"])
-        generator = build_generator(training, representation.bands, representation.frames)
+        training = _training(card["training"])
+        generator = build_generator(training, representation)
         generator.load_state_dict(safetensors.torch.load_file(path))
         name = str(card["name"])
     except (safetensors.SafetensorError, KeyError, ValueError, ConfigError, RuntimeError, OSError) as error:
@@ -222,6 +241,21 @@ def load_model(name_or_path: str) -> Model:
         card=card,
         generator=generator,
     )
+
+
+def _held_out(metrics: dict[str, float]) -> str:
+    words = {"held_out_mmd": "MMD", "held_out_coverage": "coverage"}
+    return "\n".join(
+        f"| held-out {word} of coarse images | {metrics[key]} (training sounds: {metrics[f'{key}_of_training']}) |"
+        for key, word in words.items()
+        if key in metrics
+    )
+
+
+def _training(document: dict[str, Any]) -> Training:
+    """A model's settings; how an earlier version trained it, with keys that are gone since, is of no concern."""
+    known = {entry.name for entry in dataclasses.fields(Training)}
+    return from_document(Training, {key: value for key, value in document.items() if key in known})
 
 
 def model_card(card: dict[str, Any]) -> str:
@@ -240,7 +274,7 @@ A `{training["architecture"]}` model of the category `{card["category"]}`, made 
 | playback speeds learned | {", ".join(str(speed) for speed in card["speeds"])} |
 | steps | {card["steps"]} of {training["batch"]} sounds, seed {training["seed"]} |
 | time | {card["seconds"] / 60:.0f} minutes |
-| held-out MMD of coarse images | {metrics["held_out_mmd"]} (training sounds: {metrics["held_out_mmd_of_training"]}) |
+{_held_out(metrics)}
 
 All settings are in the file itself: `samplegan models --json`.
 """

@@ -29,7 +29,7 @@ from samplegan.dataset import Dataset, prepare
 from samplegan.errors import ConfigError, InputError, MachineError, SampleganError, Stopped
 from samplegan.files import claim, machine_error, remove_stale_temporaries, write_atomic, write_json
 from samplegan.gan import check_architecture
-from samplegan.gan.players import Players
+from samplegan.gan.players import Players, Validation, build_players
 from samplegan.progress import Progress
 from samplegan.representation import Representation, representation_for
 from samplegan.signals import StopSignal
@@ -37,6 +37,8 @@ from samplegan.wall import wall_png
 
 LOG_EVERY_STEPS = 25
 PREVIEW_SOUNDS = 25
+BEST_MODEL = "best.safetensors"
+_NOTHING_YET: dict[str, Any] = {"score": None, "step": 0, "since": 0}
 _FEW_FILES = 1000  # in a plain folder of fewer, each is also learned a semitone faster and slower
 
 
@@ -243,6 +245,7 @@ class _Run:
             )
         for old in (
             self.checkpoint,
+            self.folder / BEST_MODEL,
             self.folder / "log.jsonl",
             *(self.folder / "previews").glob("step-*.png"),
         ):
@@ -271,8 +274,8 @@ class _Run:
                 data = prepare(pack, self.base, representation, self.folder / "data", read)
             if data.skipped:
                 write_json(self.folder / "skipped.json", [list(entry) for entry in data.skipped])
-            players = Players(training, representation, data, self.device)
-            step, seconds, last = 0, 0.0, {}
+            players = build_players(training, representation, data, self.device)
+            step, seconds, last, best = 0, 0.0, {}, dict(_NOTHING_YET)
             if self.checkpoint.exists():
                 saved = load_checkpoint(self.checkpoint, players.modules(), players.optimisers())
                 if saved["fingerprint"] != data.fingerprint:
@@ -282,8 +285,7 @@ class _Run:
                         hint="restore them, or start again with --overwrite",
                     )
                 step, seconds, last = saved["step"], saved["seconds"], saved["last"]
-            epoch_steps = max(len(data.training) // players.batch, 1)
-            validate_every = epoch_steps * training.validate_epochs
+                best = saved["best"]
 
             def save() -> None:
                 if not players.are_finite():
@@ -292,12 +294,15 @@ class _Run:
                         file=self.checkpoint,
                         hint="the last good checkpoint is kept; try lower rates in pack.yaml",
                     )
-                state = {"step": step, "seconds": seconds, "last": last, "fingerprint": data.fingerprint}
+                state = {"step": step, "seconds": seconds, "last": last, "best": best}
+                state["fingerprint"] = data.fingerprint
                 save_checkpoint(self.checkpoint, players.modules(), players.optimisers(), state)
 
             def finished() -> bool:
                 too_late = last_seconds is not None and seconds >= last_seconds
-                return stop.number is not None or too_late or (last_step is not None and step >= last_step)
+                too_many = last_step is not None and step >= last_step
+                in_vain = best["since"] >= training.patience
+                return stop.number is not None or too_late or too_many or in_vain
 
             unit = "seconds" if last_step is None else "steps"
             with (
@@ -317,9 +322,11 @@ class _Run:
                             {"step": step, "images": step * players.batch, "seconds": round(seconds, 1)}
                             | last
                         )
-                    if step % validate_every == 0:
+                    if step % training.validate_steps == 0:
                         began = time.monotonic()
-                        log({"step": step, "seconds": round(seconds, 1)} | self._validate(players, step))
+                        validation = self._validate(players, step)
+                        log({"step": step, "seconds": round(seconds, 1)} | validation.scores)
+                        best = self._best(best, players, step, seconds, representation, data, validation)
                         seconds += time.monotonic() - began
                     if time.monotonic() - saved_at > training.checkpoint_seconds:
                         save()
@@ -329,9 +336,11 @@ class _Run:
                         progress.show(step, last_step, shown)
                     else:
                         progress.show(int(seconds), int(last_seconds or 0), f"step {step} {shown}")
+                if step % training.validate_steps or best["score"] is None:
+                    validation = self._validate(players, step)
+                    best = self._best(best, players, step, seconds, representation, data, validation)
                 save()
-            scores = self._validate(players, step)
-            self._export(players, step, seconds, representation, data, scores)
+            self._publish()
         if stop.number is not None:
             raise Stopped(
                 f"stopped at step {step}; everything is saved and `samplegan render {self.name}` works",
@@ -340,21 +349,25 @@ class _Run:
             )
         return TrainResult(self.name, self.model_path, self.folder, step, seconds, data.skipped, last)
 
-    def _validate(self, players: Players, step: int) -> dict[str, float]:
-        real, generated, scores = players.validate()
-        picture = wall_png(real[:PREVIEW_SOUNDS], generated[:PREVIEW_SOUNDS])
+    def _validate(self, players: Players, step: int) -> Validation:
+        validation = players.validate()
+        picture = wall_png(validation.held_out[:PREVIEW_SOUNDS], validation.generated[:PREVIEW_SOUNDS])
         write_atomic(self.folder / "previews" / f"step-{step:07}.png", picture)
-        return scores
+        return validation
 
-    def _export(
+    def _best(
         self,
+        best: dict[str, Any],
         players: Players,
         step: int,
         seconds: float,
         representation: Representation,
         data: Dataset,
-        scores: dict[str, float],
-    ) -> None:
+        validation: Validation,
+    ) -> dict[str, Any]:
+        """The best validation so far; if it is this one, the model is kept as the best."""
+        if best["score"] is not None and validation.score >= best["score"]:
+            return best | {"since": best["since"] + 1}
         card = {
             "name": self.name,
             "category": self.pack.category,
@@ -366,10 +379,17 @@ class _Run:
             "steps": step,
             "images": step * players.batch,
             "seconds": round(seconds),
-            "metrics": scores,
+            "metrics": validation.scores,
         }
-        store.save_model(self.model_path, players.calibrated(), card)
-        write_atomic(self.model_path.with_suffix(".md"), store.model_card(card).encode())
+        store.save_model(self.folder / BEST_MODEL, players.exported(), card)
+        return {"score": validation.score, "step": step, "since": 0}
+
+    def _publish(self) -> None:
+        """Put the best model where `render` finds it."""
+        best = self.folder / BEST_MODEL
+        write_atomic(self.model_path, best.read_bytes())
+        card = store.model_card(store.read_card(best))
+        write_atomic(self.model_path.with_suffix(".md"), card.encode())
 
     @contextlib.contextmanager
     def _log(self, step: int) -> Iterator[Any]:

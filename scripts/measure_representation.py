@@ -25,7 +25,7 @@ from dsp.stft import Stft, window
 from samplegan import synth
 from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE, find_audio_files, one_shot_from, read_audio
 from samplegan.categories import CATEGORIES, category_named
-from samplegan.config import ImageSettings, category_image
+from samplegan.config import ImageSettings, category_image, compact_image
 from samplegan.dataset import training_sound
 from samplegan.errors import UnreadableAudio
 from samplegan.representation import Representation, representation_for
@@ -55,9 +55,11 @@ def main() -> None:
         if arguments.audio:
             sets[f"real {category.name}"] = real(arguments.audio / category.name, arguments.count)
         for name, sounds in sets.items():
-            compact = representation_for(category_image(category.name), category.length_seconds)
+            compact = representation_for(compact_image(category.name), category.length_seconds)
+            body = representation_for(category_image(category.name), category.length_seconds)
             for label, representation in (
                 ("draft", draft(category.length_seconds)),
+                ("body", body),
                 ("compact", compact),
                 ("compact, channels alone", dataclasses.replace(compact, settle_iterations=40)),
             ):

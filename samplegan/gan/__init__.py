@@ -1,4 +1,4 @@
-"""Architectures by name. A new one is one file here and one line in `ARCHITECTURES`."""
+"""Architectures by name. A new one is its networks, its players, and a line in each of the two functions here."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from samplegan.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from samplegan.config import Training
-    from samplegan.gan.stereo_dcgan import Discriminator, Generator
+    from samplegan.gan import body_gan, stereo_dcgan
+    from samplegan.representation import Representation
 
-ARCHITECTURES = ("stereo-dcgan",)
+    AnyGenerator = body_gan.Generator | stereo_dcgan.Generator
+    AnyDiscriminator = body_gan.Discriminator | stereo_dcgan.Discriminator
+else:
+    AnyGenerator = AnyDiscriminator = object
+
+ARCHITECTURES = ("body-gan", "stereo-dcgan")
 
 
 @dataclass(frozen=True)
 class Networks:
     """A generator and the discriminator that judges it."""
 
-    generator: Generator
-    discriminator: Discriminator
+    generator: AnyGenerator
+    discriminator: AnyDiscriminator
 
 
 def check_architecture(name: str) -> None:
@@ -31,25 +37,52 @@ def check_architecture(name: str) -> None:
         )
 
 
-def build_generator(training: Training, bands: int, frames: int) -> Generator:
+def build_generator(training: Training, representation: Representation) -> AnyGenerator:
     """A freshly initialised generator of the architecture that `training` names."""
-    from samplegan.gan.stereo_dcgan import Generator
+    from samplegan.gan import body_gan, stereo_dcgan
 
     check_architecture(training.architecture)
-    return Generator(bands, frames, latent_dim=training.latent_dim, width=training.generator_width)
-
-
-def build_networks(training: Training, bands: int, frames: int) -> Networks:
-    """Freshly initialised networks of the architecture that `training` names."""
-    from samplegan.gan.stereo_dcgan import Discriminator
-
-    return Networks(
-        build_generator(training, bands, frames),
-        Discriminator(
-            bands,
-            frames,
-            width=training.discriminator_width,
-            attention=training.attention,
-            phase_shuffle_frames=training.phase_shuffle_frames,
-        ),
+    bands, frames = representation.bands, representation.frames
+    if training.architecture == "stereo-dcgan":
+        if representation.name == "body":
+            raise ConfigError(
+                "the architecture 'stereo-dcgan' draws left and right, not a body",
+                hint="set image.name to 'compact' or 'draft', or the architecture to 'body-gan'",
+            )
+        return stereo_dcgan.Generator(
+            bands, frames, latent_dim=training.latent_dim, width=training.generator_width
+        )
+    if representation.name != "body":
+        raise ConfigError(
+            f"the architecture 'body-gan' needs an image of 'body', not of '{representation.name}'",
+            hint="set image.name to 'body', or the architecture to 'stereo-dcgan'",
+        )
+    return body_gan.Generator(
+        bands,
+        frames,
+        representation.partials,
+        code_dim=training.code_dim,
+        width=training.generator_width,
+        encoder_width=training.encoder_width,
+        aside=training.aside,
     )
+
+
+def build_networks(training: Training, representation: Representation) -> Networks:
+    """Freshly initialised networks of the architecture that `training` names."""
+    from samplegan.gan import body_gan, stereo_dcgan
+
+    generator = build_generator(training, representation)
+    bands, frames = representation.bands, representation.frames
+    width, attention = training.discriminator_width, training.attention
+    discriminator: AnyDiscriminator
+    if training.architecture == "stereo-dcgan":
+        shuffle = training.phase_shuffle_frames
+        discriminator = stereo_dcgan.Discriminator(
+            bands, frames, width=width, attention=attention, phase_shuffle_frames=shuffle
+        )
+    else:
+        discriminator = body_gan.Discriminator(
+            bands, frames, representation.partials, width=width, attention=attention
+        )
+    return Networks(generator, discriminator)

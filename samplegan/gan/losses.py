@@ -51,6 +51,27 @@ def batch_distance(statistic: Statistic, real: Tensor, fake: Tensor) -> Tensor:
     return (given.mean(dim=0) - mean).abs().mean() + (_spread(given) - spread).abs().mean()
 
 
+def reconstruction(real: Tensor, again: Tensor, bands: int, grain: Tensor) -> Tensor:
+    """How far decoded images are from those that were encoded, the one comparison of a generated sound with one real
+    sound: its own.
+
+    L1, whose optimum among noisy cells is their median. `grain` [batch, band, frame] is what noise shows on average in
+    the cells that the decoder means to be noisy. Tracks count for more than their cells: level and frequency, and how
+    both change from frame to frame, since a wobble is heard; a frequency counts where there is something to hear.
+    """
+    level = (again[:, 0, :bands] + grain - real[:, 0, :bands]).abs().mean()
+    heard = torch.sigmoid((real[:, 0, :bands] + 0.8) * 10.0)
+    loss = level + 0.3 * ((again[:, 1, :bands] - real[:, 1, :bands]).abs() * heard).mean()
+    if real.shape[2] == bands:
+        return loss
+    wanted, given = real[:, :2, bands:], again[:, :2, bands:]
+    heard = torch.sigmoid((wanted[:, 0] - wanted[:, 0].amax(dim=(1, 2), keepdim=True) + 1.0) * 8.0)
+    apart, change = (given - wanted).abs(), (given.diff(dim=-1) - wanted.diff(dim=-1)).abs()
+    loss = loss + 0.25 * apart[:, 0].mean() + 1.5 * (apart[:, 1] * heard).mean()
+    change = change * heard[..., 1:][:, None]
+    return loss + 0.5 * change[:, 0].mean() + 1.0 * change[:, 1].mean()
+
+
 class Shape:
     """The statistics of images that share one scale.
 

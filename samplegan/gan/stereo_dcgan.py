@@ -89,6 +89,15 @@ class Generator(nn.Module):
         )
         self.image = nn.Conv2d(width, 2, 3, padding=1)
 
+    def codes(self, latents: Tensor, truncation: float = 1.0) -> Tensor:
+        """Latents are codes; `truncation` scales them towards the mean."""
+        return latents * truncation
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes to images."""
+        images: Tensor = self(codes)
+        return images
+
     def forward(self, latent: Tensor) -> Tensor:
         features = torch.relu(self.start_norm(self.project(latent).unflatten(1, self.start)))
         for stage, texture in zip(self.stages, self._textures(latent), strict=True):

@@ -1,0 +1,304 @@
+"""`body-gan`: an autoencoder whose decoder is also the generator of a GAN, over images of a drum's body and its rest.
+
+Some hundreds of sounds are too few for a GAN alone to find out what a drum is. Here every sound is encoded, and decoded
+again; the decoder learns from each what it looks like (Kingma & Welling, 'Auto-Encoding Variational Bayes', 2014), and
+a discriminator judges sounds decoded from between the encodings, so that what lies between two drums is a drum too
+(Larsen et al., 'Autoencoding beyond pixels', 2016; Berthelot et al., 'Understanding and improving interpolation in
+autoencoders', 2019). New sounds are drawn there: near an encoded sound (an anchor), part of the way to a neighbour.
+
+The decoder draws levels without noise, and how noisy each cell is. The grain of noise is put on by the representation,
+with the statistics that noise has; the discriminator sees it with grain, as real images have it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
+
+from samplegan.gan.layers import SelfAttention, batch_deviation, coordinates
+
+_DOUBLINGS = 4  # from the smallest map to the image
+_STYLE = 192
+_CHOICES = 3  # numbers of a latent that choose: an anchor, a neighbour, and how far towards it
+_NEIGHBOURS = 10
+_UNSTEADINESS = 8.0
+_QUIETEST, _LOUDEST = -8.0, 4.0  # of a log variance
+
+
+def as_tracks(rows: Tensor) -> Tensor:
+    """[batch, 2, partial, frame] → [batch, 2 · partial, frame]: all levels, then all frequencies."""
+    return rows.flatten(1, 2)
+
+
+class _Encoder(nn.Module):
+    """Images to the mean and log variance of their codes."""
+
+    coordinates: Tensor
+
+    def __init__(self, bands: int, frames: int, partials: int, code_dim: int, width: int) -> None:
+        super().__init__()
+        self.bands = bands
+        self.register_buffer("coordinates", coordinates(bands, frames), persistent=False)
+        channels = [4, width, 2 * width, 4 * width, 6 * width]
+        self.stages = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(a, b, 4, 2, 1), nn.GroupNorm(math.gcd(b, 4), b), nn.SiLU())
+            for a, b in itertools.pairwise(channels)
+        )
+        features = channels[-1] * (bands >> _DOUBLINGS) * (frames >> _DOUBLINGS)
+        self.tracks = None
+        if partials:
+            layers = [nn.Sequential(nn.Conv1d(a, b, 4, 2, 1), nn.SiLU()) for a, b in _pairs(2 * partials)]
+            self.tracks = nn.Sequential(*layers, nn.Flatten())
+            features += 64 * (frames >> 3)
+        self.code = nn.Sequential(nn.Linear(features, 256), nn.SiLU(), nn.Linear(256, 2 * code_dim))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        place = self.coordinates.expand(len(image), -1, -1, -1)
+        features = torch.cat([image[:, :2, : self.bands], place], dim=1)
+        for stage in self.stages:
+            features = stage(features)
+        flat = features.flatten(1)
+        if self.tracks is not None:
+            flat = torch.cat([flat, self.tracks(as_tracks(image[:, :2, self.bands :]))], dim=1)
+        mean, log_variance = self.code(flat).float().chunk(2, dim=1)
+        return mean, log_variance.clamp(_QUIETEST, _LOUDEST)
+
+
+class _Stage(nn.Module):
+    """Convolution, group norm modulated by the style, a learned bias for each band and each frame, leaky ReLU, then
+    twice the bands and frames.
+
+    The biases tell the stage where it is. Convolving before the upsampling costs a quarter of convolving after it, and
+    bilinear upsampling leaves no checkerboard.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, bands: int, frames: int, *, upsample: bool):
+        super().__init__()
+        self.upsample = upsample
+        self.convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+        self.norm = nn.GroupNorm(max(channels_out // 4, 1), channels_out, affine=False)
+        self.style = _style(channels_out)
+        self.band_bias = nn.Parameter(torch.zeros(channels_out, bands, 1))
+        self.frame_bias = nn.Parameter(torch.zeros(channels_out, 1, frames))
+
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
+        features = self.norm(self.convolution(features)) * (1 + scale) + shift
+        features = functional.leaky_relu(features + self.band_bias + self.frame_bias, 0.1)
+        if self.upsample:
+            features = functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+        return features
+
+
+class _TrackStage(nn.Module):
+    """Twice the frames, then a convolution modulated by the style, with a learned bias for each frame."""
+
+    def __init__(self, channels_in: int, channels_out: int, frames: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(channels_in, channels_out, 5, padding=2)
+        self.style = _style(channels_out)
+        self.frame_bias = nn.Parameter(torch.zeros(channels_out, frames))
+
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        features = functional.interpolate(features, scale_factor=2, mode="linear", align_corners=False)
+        scale, shift = self.style(style)[:, :, None].chunk(2, dim=1)
+        return functional.silu(self.convolution(features) * (1 + scale) + shift + self.frame_bias)
+
+
+class _Decoder(nn.Module):
+    """Codes to images of three channels: level, width, and how noisy."""
+
+    def __init__(self, bands: int, frames: int, partials: int, code_dim: int, width: int) -> None:
+        super().__init__()
+        self.partials = partials
+        self.style = nn.Sequential(
+            nn.Linear(code_dim, _STYLE), nn.SiLU(), nn.Linear(_STYLE, _STYLE), nn.SiLU()
+        )
+        channels = [factor * width for factor in (10, 10, 8, 4, 2, 1)]
+        self.start = (channels[0], bands >> _DOUBLINGS, frames >> _DOUBLINGS)
+        self.project = nn.Linear(_STYLE, math.prod(self.start))
+        self.stages = nn.ModuleList(
+            _Stage(a, b, self.start[1] << depth, self.start[2] << depth, upsample=depth < _DOUBLINGS)
+            for depth, (a, b) in enumerate(itertools.pairwise(channels))
+        )
+        self.image = nn.Conv2d(width, 3, 3, padding=1)
+        nn.init.constant_(self.image.bias[2:], 2.0)  # type: ignore[index]  # noise is noisy, to begin with
+        if partials:
+            self.track_start = (64, frames >> 3)
+            self.project_tracks = nn.Linear(_STYLE, math.prod(self.track_start))
+            self.track_stages = nn.ModuleList(
+                _TrackStage(a, b, frames >> (2 - depth))
+                for depth, (a, b) in enumerate(itertools.pairwise((64, 64, 48, 32)))
+            )
+            self.tracks = nn.Conv1d(32, 2 * partials, 5, padding=2)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        style = self.style(codes)
+        features = functional.silu(self.project(style).unflatten(1, self.start))
+        for stage in self.stages:
+            features = stage(features, style)
+        image = torch.tanh(self.image(features).float())
+        if not self.partials:
+            return image
+        features = functional.silu(self.project_tracks(style).unflatten(1, self.track_start))
+        for stage in self.track_stages:
+            features = stage(features, style)
+        tracks = torch.tanh(self.tracks(features).float()).unflatten(1, (2, self.partials))
+        return torch.cat([image, torch.cat([tracks, torch.ones_like(tracks[:, :1])], dim=1)], dim=2)
+
+
+class Generator(nn.Module):
+    """Latents to codes to images, and images to codes.
+
+    Latents are standard normal numbers, [batch, latent_dim]; three of them choose an anchor, a neighbour and how far
+    towards it, the others step aside. Codes are [batch, code_dim]; images [batch, 3, bands + partials, frame].
+    """
+
+    anchors: Tensor
+
+    def __init__(
+        self,
+        bands: int,
+        frames: int,
+        partials: int,
+        *,
+        code_dim: int = 64,
+        width: int = 16,
+        encoder_width: int = 24,
+        aside: float = 1.0,
+        anchors: int = 1,
+    ) -> None:
+        super().__init__()
+        self.bands, self.code_dim, self.aside = bands, code_dim, aside
+        self.encoder = _Encoder(bands, frames, partials, code_dim, encoder_width)
+        self.decoder = _Decoder(bands, frames, partials, code_dim, width)
+        self.register_buffer("anchors", torch.zeros(anchors, code_dim))
+
+    @property
+    def latent_dim(self) -> int:
+        """How many numbers make one sound."""
+        return _CHOICES + self.code_dim
+
+    def codes(self, latents: Tensor, truncation: float = 1.0) -> Tensor:
+        """Latents to codes; `truncation` scales them towards the mean of the anchors."""
+        count = len(self.anchors)
+        chance = 0.5 * (1.0 + torch.erf(latents[:, :_CHOICES] * 0.5**0.5))
+        anchor = self.anchors[(chance[:, 0] * count).long().clamp(max=count - 1)]
+        neighbours = min(_NEIGHBOURS, count - 1)
+        if neighbours > 0:
+            # One anchor at a time: what a sound is must not hang on the others of its batch.
+            nearest = torch.stack(
+                [
+                    (self.anchors - each).square().sum(dim=1).topk(neighbours + 1, largest=False).indices
+                    for each in anchor
+                ]
+            )
+            chosen = 1 + (chance[:, 1] * neighbours).long().clamp(max=neighbours - 1)
+            neighbour = self.anchors[nearest.gather(1, chosen[:, None])[:, 0]]
+            anchor = anchor + (neighbour - anchor) * chance[:, 2:3]
+        aside = self.aside * latents[:, _CHOICES:]
+        mean = self.anchors.mean(dim=0)
+        return mean + (anchor + aside - mean) * truncation
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes to images."""
+        images: Tensor = self.decoder(codes)
+        return images
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images to the mean and the log variance of their codes."""
+        code: tuple[Tensor, Tensor] = self.encoder(images)
+        return code
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.decode(self.codes(latents))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        # A model has as many anchors as its training had sounds.
+        if (stored := state_dict.get(f"{prefix}anchors")) is not None and stored.ndim == 2:
+            self.anchors = self.anchors.new_zeros(len(stored), self.code_dim)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class Discriminator(nn.Module):
+    """Images to one logit each, and the features on the way (for feature matching).
+
+    Strided convolutions with spectral normalisation over the image, self-attention where a cell still means something,
+    the same in one dimension over the tracks, and layers that see both.
+
+    Shape: [batch, at least 2, bands + partials, frame] → [batch], list of features.
+    """
+
+    coordinates: Tensor
+    frame_place: Tensor
+
+    def __init__(
+        self, bands: int, frames: int, partials: int, *, width: int = 24, attention: bool = True
+    ) -> None:
+        super().__init__()
+        self.bands = bands
+        self.register_buffer("coordinates", coordinates(bands, frames), persistent=False)
+        self.register_buffer("frame_place", torch.linspace(-1.0, 1.0, frames), persistent=False)
+        channels = [4, width, 2 * width, 4 * width, 6 * width]
+        self.stages = nn.ModuleList()
+        for depth, (a, b) in enumerate(itertools.pairwise(channels)):
+            stage: list[nn.Module] = [spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2)]
+            if depth == 2 and attention:
+                stage.append(SelfAttention(b))
+            self.stages.append(nn.Sequential(*stage))
+        self.mix = nn.Sequential(
+            spectral_norm(nn.Conv2d(channels[-1] + 1, channels[-1], 3, padding=1)), nn.LeakyReLU(0.2)
+        )
+        features = channels[-1] * (bands >> _DOUBLINGS) * (frames >> _DOUBLINGS)
+        self.track_stages = nn.ModuleList()
+        if partials:
+            for a, b in _pairs(4 * partials + 1):
+                layer = spectral_norm(nn.Conv1d(a, b, 5, 2, 2))
+                self.track_stages.append(nn.Sequential(layer, nn.LeakyReLU(0.2)))
+            features += 64 * (frames >> 3)
+        self.both = nn.Sequential(spectral_norm(nn.Linear(features, 128)), nn.LeakyReLU(0.2))
+        self.logit = spectral_norm(nn.Linear(128, 1))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        place = self.coordinates.expand(len(image), -1, -1, -1)
+        features = torch.cat([image[:, :2, : self.bands], place], dim=1)
+        matched = []
+        for stage in self.stages:
+            features = stage(features)
+            matched.append(features)
+        flat = self.mix(batch_deviation(features)).flatten(1)
+        if len(self.track_stages):
+            tracks = as_tracks(image[:, :2, self.bands :])
+            place = self.frame_place.expand(len(tracks), 1, -1)
+            tracks = torch.cat([tracks, _UNSTEADINESS * _unsteady(tracks), place], dim=1)
+            for stage in self.track_stages:
+                tracks = stage(tracks)
+                matched.append(tracks)
+            flat = torch.cat([flat, tracks.flatten(1)], dim=1)
+        flat = self.both(flat)
+        matched.append(flat)
+        logit: Tensor = self.logit(flat)
+        return logit[:, 0], matched
+
+
+def _unsteady(tracks: Tensor) -> Tensor:
+    """Tracks less their own course: a wobble of 2 dB is small next to a range of 100, yet it is heard."""
+    slow = functional.avg_pool1d(functional.pad(tracks, (2, 2), mode="replicate"), 5, stride=1)
+    return tracks - slow
+
+
+def _pairs(channels: int) -> list[tuple[int, int]]:
+    return list(itertools.pairwise((channels, 32, 48, 64)))
+
+
+def _style(channels: int) -> nn.Linear:
+    layer = nn.Linear(_STYLE, 2 * channels)
+    nn.init.normal_(layer.weight, std=0.3 / _STYLE**0.5)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,165 @@
+"""One step of `body-gan`: sounds encoded and decoded again, and the game over what lies between them."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from samplegan.config import Training
+from samplegan.dataset import Dataset
+from samplegan.gan import body_gan
+from samplegan.gan.losses import discriminator_loss, feature_matching, generator_loss, reconstruction
+from samplegan.gan.players import Players
+from samplegan.representation import Representation
+
+GRAINS = 64  # draws of noise
+KNOWN_CODES = 4096  # that new codes are drawn among
+NEIGHBOURS = 15
+MOST_ANCHORS = 2048  # in a model
+GAIN_DB = 3.0  # either way: what is learned of a sound is also learned a little louder and softer
+LARGEST_GRADIENT = 5.0
+SILENT = -0.97  # a cell at or under this is silence, or mono
+
+
+class BodyPlayers(Players):
+    """The players of `body-gan`."""
+
+    generator: body_gan.Generator
+    averaged: body_gan.Generator
+    discriminator: body_gan.Discriminator
+
+    def __init__(
+        self, training: Training, representation: Representation, data: Dataset, device: torch.device
+    ):
+        super().__init__(training, representation, data, device)
+        share, grains = representation.cell_noise(GRAINS, training.seed)
+        self.share = torch.from_numpy(share).to(device)
+        self.grains = torch.from_numpy(grains).to(device)
+        self.bands = representation.bands
+        self.decibels_per_unit = representation.decibels_per_unit
+        variations = data.images.shape[1]
+        self.generator.anchors = torch.zeros(
+            min(KNOWN_CODES, len(data.training) * variations), self.generator.code_dim, device=device
+        )
+        self.averaged.anchors = self.generator.anchors[:1].clone()
+        self.place = np.full(len(data.images), -1)
+        self.place[data.training] = np.arange(len(data.training))
+
+    def step(self, step: int, *, measure: bool) -> dict[str, Tensor]:
+        settings = self.training
+        torch.manual_seed((settings.seed << 32) + step)
+        indices, variations = self._draw(step)
+        real = self._louder_or_softer(self._real_batch(indices, variations))
+        with self._precision():
+            mean, log_variance = self.generator.encode(real)
+            codes = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+            again = self.generator.decode(codes)
+        slots = (self.place[indices] * self.data.images.shape[1] + variations) % len(self.generator.anchors)
+        self.generator.anchors[torch.from_numpy(slots).to(self.device)] = mean.detach()
+        terms = {
+            "reconstruction": reconstruction(
+                real, again, self.bands, self._noisiness(again) * self.grains.mean(dim=0)
+            ),
+            "divergence": 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean(),
+            "noisiness": (1.0 - again[:, 2, : self.bands]).mean(),
+        }
+        weighted = (
+            settings.reconstruction * terms["reconstruction"]
+            + settings.divergence * terms["divergence"]
+            + settings.noisiness * terms["noisiness"]
+        )
+        if step >= settings.game_from_step:
+            game, game_terms = self._game(real, mean.detach())
+            weighted = weighted + game
+            terms |= game_terms
+        self.generator_optimiser.zero_grad(set_to_none=True)
+        weighted.backward()
+        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), LARGEST_GRADIENT)
+        self.generator_optimiser.step()
+        self.discriminator.requires_grad_(True)
+        self._average(step)
+        return {key: term.detach() for key, term in terms.items()} if measure else {}
+
+    def exported(self) -> body_gan.Generator:
+        """With its own encodings of the training sounds as anchors."""
+        generator = deepcopy(self.averaged)
+        variations = self.data.images.shape[1]
+        items = len(self.data.training) * variations
+        chosen = np.random.default_rng(self.training.seed).permutation(items)[:MOST_ANCHORS]
+        with torch.no_grad():
+            codes = [
+                generator.encode(self._real_batch(self.data.training[part // variations], part % variations))[
+                    0
+                ]
+                for part in np.array_split(chosen, -(-len(chosen) // 64))
+            ]
+        generator.anchors = torch.cat(codes)
+        return generator.eval()
+
+    def shown(self, images: Tensor) -> Tensor:
+        """With grain, and without the channel that says how much."""
+        grain = self.grains[torch.randint(len(self.grains), (len(images),), device=images.device)]
+        other = self.grains[torch.randint(len(self.grains), (len(images),), device=images.device)]
+        noisiness = self._noisiness(images)
+        level, width = images[:, 0, : self.bands], images[:, 1, : self.bands]
+        level = (level + noisiness * grain).clamp(-1, 1)
+        # The side has a grain of its own, so what it is relative to the middle has both.
+        relative = noisiness * (other - grain) * (self.decibels_per_unit / body_half_width())
+        width = torch.where(width > SILENT, width + relative, width).clamp(-1, 1)
+        rest = torch.stack([level, width], dim=1)
+        return torch.cat([rest, images[:, :2, self.bands :]], dim=2)
+
+    def _game(self, real: Tensor, mean: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """An update of the discriminator; the generator's loss against it, and its terms."""
+        settings = self.training
+        with self._precision():
+            fake = self.shown(self.generator.decode(self._between(mean)))
+            real_logits, real_features = self.discriminator(real)
+            fake_logits, _ = self.discriminator(fake.detach())
+        judged = discriminator_loss(real_logits.float(), fake_logits.float(), settings.label_smoothing)
+        self.discriminator_optimiser.zero_grad(set_to_none=True)
+        judged.backward()
+        self.discriminator_optimiser.step()
+        self.discriminator.requires_grad_(False)
+        with self._precision():
+            logits, fake_features = self.discriminator(fake)
+        terms = {
+            "generator": generator_loss(logits.float()),
+            "feature_matching": feature_matching([each.detach() for each in real_features], fake_features),
+        }
+        game = settings.game * (terms["generator"] + settings.feature_matching * terms["feature_matching"])
+        return game, {"discriminator": judged, **terms}
+
+    def _between(self, mean: Tensor) -> Tensor:
+        """Codes on the way from sounds of the batch to neighbours of theirs."""
+        anchors = self.generator.anchors
+        anchors = anchors[anchors.any(dim=1)]  # those seen so far
+        count = min(NEIGHBOURS, len(anchors) - 1)
+        nearest = torch.cdist(mean, anchors).topk(count + 1, largest=False).indices
+        chosen = torch.randint(1, count + 1, (len(mean), 1), device=mean.device)
+        neighbour = anchors[nearest.gather(1, chosen)[:, 0]]
+        way = torch.rand(len(mean), 1, device=mean.device)
+        further = self.generator.aside * torch.randn_like(mean)
+        return mean + (neighbour - mean) * way + further
+
+    def _noisiness(self, images: Tensor) -> Tensor:
+        return self.share * (images[:, 2, : self.bands] + 1) / 2
+
+    def _louder_or_softer(self, real: Tensor) -> Tensor:
+        gain = (2.0 * torch.rand(len(real), 1, 1, device=real.device) - 1.0) * (
+            GAIN_DB / self.decibels_per_unit
+        )
+        real = real.clone()
+        level = real[:, 0]
+        real[:, 0] = torch.where(level > SILENT, (level + gain).clamp(-1, 1), level)
+        return real
+
+
+def body_half_width() -> float:
+    """dB per unit of the width's plane."""
+    from samplegan.representation.body import NARROWEST_DB, WIDEST_DB
+
+    return 0.5 * (WIDEST_DB - NARROWEST_DB)
