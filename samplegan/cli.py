@@ -347,6 +347,123 @@ def inspect(
     _raise_for_skipped(inspection.skipped)
 
 
+# --- evaluate
+
+
+@app.command(
+    cls=_Command,
+    short_help="Measure a model against real sounds.",
+    epilog="""
+samplegan evaluate mykick --against Split/test --train Split/train
+samplegan evaluate mykick --against Split/test --train Split/train --beside kick --out Report/
+samplegan evaluate MyPack/ --against Split/test --category kick --json""",
+)
+def evaluate(
+    model_or_folder: Annotated[
+        str,
+        typer.Argument(
+            help="A model's name or path, or a folder of audio (./kick where a model is named so)."
+        ),
+    ],
+    against: Annotated[
+        Path, typer.Option(help="Folder of real sounds that were not learned from.", rich_help_panel="Sound")
+    ],
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            "--train",
+            help="Folder of the sounds learned from: for the floor, copies and a linear baseline.",
+            rich_help_panel="Sound",
+            show_default=False,
+        ),
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another model or folder to compare; may be repeated.",
+            rich_help_panel="Sound",
+            show_default=False,
+        ),
+    ] = None,
+    category: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What the sounds are: one of {', '.join(CATEGORIES)}; told by the model or the folders' names "
+            "when left out.",
+            rich_help_panel="Sound",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[
+        int,
+        typer.Option(
+            "--count", "-n", help="Most sounds of every set; all are of one size.", rich_help_panel="Sound"
+        ),
+    ] = 400,
+    seed: Annotated[
+        int, typer.Option(help="The same seed gives the same report.", rich_help_panel="Sound")
+    ] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Also write report.html, report.json and pictures here.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the report in --out.", rich_help_panel="Output")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            help="Processes; all cores by default. Does not change a figure.",
+            rich_help_panel="Performance",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how near a model's sounds come to real ones that it never saw, how varied they are, and whether they
+    are copies: beside real sounds themselves, a linear model, a memoriser and the synthesiser.
+    """
+    _require_at_least_one("--count", count)
+    _require_not_negative("--seed", seed)
+    _require_threads("--jobs", jobs)
+
+    from samplegan.evaluate.report import check_out, write_report
+    from samplegan.evaluate.report import evaluate as compare
+    from samplegan.evaluate.table import table
+
+    if out is not None:
+        check_out(out, overwrite=overwrite)
+    report = compare(
+        model_or_folder,
+        against=against,
+        train=train,
+        beside=beside or (),
+        category=category,
+        count=count,
+        seed=seed,
+        jobs=jobs,
+        quiet=quiet,
+    )
+    if as_json:
+        _print_json(report.to_document())
+    elif not quiet:
+        print(table(report))
+    if out is not None:
+        written = write_report(report, out)
+        if not quiet:
+            _say(f"{out}: {len(written)} files")
+    _raise_for_skipped(report.skipped)
+
+
 # --- validate
 
 

@@ -1,0 +1,239 @@
+"""What is measured of every single sound, in several processes side by side.
+
+Everything of a sound follows from the sound alone, so that the number of processes changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samplegan.errors import InputError, Stopped
+from samplegan.evaluate.distributions import (
+    LEAST_SPREADS,
+    Defects,
+    KickTest,
+    characteristics,
+    defects,
+    kick_test,
+)
+from samplegan.evaluate.embedding import DIMENSION, Embedding
+from samplegan.evaluate.memorisation import CopySearch
+from samplegan.evaluate.sets import Maker, Sounds
+from samplegan.progress import Progress
+from samplegan.signals import StopSignal
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+T = TypeVar("T")
+_SOUNDS_AT_ONCE = 4
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_SILENCE = dict.fromkeys(LEAST_SPREADS, math.nan)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One sound."""
+
+    features: F32  # [DIMENSION]
+    characteristics: dict[str, float]  # nan throughout for silence
+    copy_distance: float  # to the nearest training sound; nan without training sounds
+    flaws: Defects | None  # None where not asked for, and for silence
+    kick: KickTest | None
+    is_silent: bool
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredSet:
+    """A whole set."""
+
+    sounds: Sounds
+    features: F32  # [sound, DIMENSION]
+    characteristics: list[dict[str, float]]
+    copy_distances: F64
+    flaws: Defects | None
+    kick: KickTest | None
+    silent: int
+
+    def values(self, name: str) -> F64:
+        """One characteristic of every sound, [sound]; nan where a sound does not have it."""
+        return np.array([each[name] for each in self.characteristics])
+
+
+@dataclass(frozen=True, eq=False)
+class Measurer:
+    """Measures sounds of one length."""
+
+    embedding: Embedding
+    search: CopySearch | None  # of the training sounds
+
+    def features(self, maker: Maker) -> F32:
+        return self.embedding.features(maker())
+
+    def everything(self, maker: Maker, *, in_detail: bool) -> Measured:
+        """`in_detail` looks for flaws and for what makes a kick, too."""
+        audio = maker()
+        try:
+            described = characteristics(audio)
+        except InputError:
+            return Measured(np.zeros(DIMENSION, np.float32), _SILENCE, self._nearest(audio), None, None, True)
+        return Measured(
+            features=self.embedding.features(audio),
+            characteristics=described,
+            copy_distance=self._nearest(audio),
+            flaws=defects([audio]) if in_detail else None,
+            kick=kick_test([audio]) if in_detail else None,
+            is_silent=False,
+        )
+
+    def _nearest(self, audio: F32) -> float:
+        return math.nan if self.search is None else self.search.nearest(audio)[0]
+
+
+class Workers:
+    """`jobs` processes that measure; with one job it is this process. Use it as a context manager.
+
+    Raises Stopped on Ctrl-C and SIGTERM, between two sounds.
+    """
+
+    def __init__(self, measurer: Measurer, jobs: int, stop: StopSignal, progress: Progress) -> None:
+        self._measurer = measurer
+        self._jobs = jobs
+        self._stop = stop
+        self._progress = progress
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        if self._jobs > 1:
+            self._pool = ProcessPoolExecutor(
+                self._jobs,
+                # Not forked: a copy of a process with threads can wait forever for one that it does not have.
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start,
+                initargs=(self._measurer,),
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def features(self, sounds: Sounds) -> F32:
+        """The features of every sound, [sound, DIMENSION]."""
+        return np.stack(self._each(Measurer.features, sounds))
+
+    def measure(self, sounds: Sounds, *, in_detail: bool = False) -> MeasuredSet:
+        """Every sound of a set."""
+        found = self._each(partial(Measurer.everything, in_detail=in_detail), sounds)
+        heard = [each for each in found if each.flaws is not None]
+        return MeasuredSet(
+            sounds=sounds,
+            features=np.stack([each.features for each in found]),
+            characteristics=[each.characteristics for each in found],
+            copy_distances=np.array([each.copy_distance for each in found]),
+            flaws=combined_defects([each.flaws for each in heard if each.flaws]) if heard else None,
+            kick=_combined_kick_tests(found) if heard else None,
+            silent=sum(each.is_silent for each in found),
+        )
+
+    def _each(self, task: Callable[[Measurer, Maker], T], sounds: Sounds) -> list[T]:
+        found = []
+        with _one_thread_each():
+            results = (
+                (task(self._measurer, maker) for maker in sounds.makers)
+                if self._pool is None
+                else self._pool.map(partial(_work, task), sounds.makers, chunksize=_SOUNDS_AT_ONCE)
+            )
+            for result in results:
+                found.append(result)
+                self._progress.advance()
+                if self._stop.number is not None:
+                    raise Stopped(
+                        "stopped; nothing was written",
+                        signal_number=self._stop.number,
+                        hint="the same command starts again",
+                    )
+        return found
+
+
+def combined_defects(found: Sequence[Defects]) -> Defects:
+    """Those of many sounds from those of each: shares are means, levels medians."""
+
+    def mean(name: str) -> float:
+        return float(np.mean([getattr(each, name) for each in found]))
+
+    def median(name: str) -> float:
+        return float(np.median([getattr(each, name) for each in found]))
+
+    return Defects(
+        **{name: mean(name) for name in ("pre_echo", "clicks", "dc", "clipping")},
+        **{name: median(name) for name in ("noise_floor_db", "air_db", "mono_loss_db")},
+        noise_floor_above_real_db=None,
+        air_above_real_db=None,
+    )
+
+
+def _combined_kick_tests(found: Sequence[Measured]) -> KickTest:
+    """That of many sounds from that of each; silence is no kick."""
+
+    def share(name: str) -> float:
+        return float(np.mean([getattr(each.kick, name) if each.kick else 0.0 for each in found]))
+
+    def values(name: str) -> F64:
+        present = np.array([each.characteristics[name] for each in found])
+        return present[~np.isnan(present)]
+
+    pitches = values("pitch_log2_hz")
+    return KickTest(
+        **{
+            name: share(name)
+            for name in ("broadband_transient", "decaying_fundamental", "falling_centroid", "all_three")
+        },
+        decay_spread_s=float(np.std(2.0 ** values("decay_20_log2_s"))),
+        pitch_spread_log2_hz=float(np.std(pitches)) if pitches.size else math.nan,
+    )
+
+
+# --- in a process of its own
+
+_measurer: Measurer
+
+
+def _start(measurer: Measurer) -> None:
+    global _measurer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the first process ends the others
+    _measurer = measurer
+
+
+def _work(task: Callable[[Measurer, Maker], T], maker: Maker) -> T:
+    return task(_measurer, maker)
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start inside this block do not multiply matrices on threads of their own."""
+    before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
+    os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
