@@ -1,0 +1,248 @@
+"""The autoencoder and the game's judge: shapes, gradients, and where new sounds are drawn."""
+
+import numpy as np
+import pytest
+import torch
+
+from samplegan import synth
+from samplegan.config import ImageSettings
+from samplegan.dataset import training_sound
+from samplegan.gan.body_gan import Discriminator, Generator
+from samplegan.gan.layers import SelfAttention
+from samplegan.gan.losses import reconstruction
+from samplegan.representation import representation_for
+
+FRAMES = 16
+NOWHERE = -12.0  # of a latent that chooses: the first anchor, the nearest neighbour, none of the way
+
+
+def generator_of(bands=32, partials=1, anchors=5, **changes):
+    torch.manual_seed(0)
+    settings = {"code_dim": 8, "width": 4, "encoder_width": 4} | changes
+    generator = Generator(bands, FRAMES, partials, anchors=anchors, **settings)
+    generator.anchors.copy_(torch.randn(anchors, settings["code_dim"]))
+    return generator
+
+
+def latents_of(generator, *choices, aside=0.0):
+    """Latents of which the first three are told."""
+    latents = torch.full((1, generator.latent_dim), aside)
+    latents[0, :3] = torch.tensor(choices)
+    return latents
+
+
+def choice(index, count):
+    """The normal number that chooses `index` of `count`."""
+    return float(torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor((index + 0.5) / count)))
+
+
+# --- shapes and gradients
+
+
+@pytest.mark.parametrize("bands", [32, 96])
+@pytest.mark.parametrize("partials", [0, 1, 2])
+def test_latents_become_images_of_three_channels_in_range(bands, partials):
+    generator = generator_of(bands, partials)
+    images = generator(torch.randn(5, generator.latent_dim))
+    assert images.shape == (5, 3, bands + partials, FRAMES)
+    assert images.abs().max() <= 1
+    assert images.dtype == torch.float32
+    assert torch.all(images[:, 2, bands:] == 1)  # a partial is no noise, and none is drawn for it
+
+
+@pytest.mark.parametrize("bands", [32, 96])
+@pytest.mark.parametrize("partials", [0, 1, 2])
+def test_images_of_two_and_of_three_channels_have_the_same_codes(bands, partials):
+    generator = generator_of(bands, partials)
+    images = torch.rand(5, 3, bands + partials, FRAMES) * 2 - 1
+    mean, log_variance = generator.encode(images)
+    assert mean.shape == log_variance.shape == (5, 8)
+    torch.testing.assert_close(generator.encode(images[:, :2])[0], mean)
+    _, extreme = generator.encode(1e4 * images)
+    assert extreme.abs().max() <= 8.0 and extreme.max() <= 4.0
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize(("bands", "partials"), [(32, 0), (32, 1), (96, 2)])
+def test_the_discriminator_gives_one_logit_and_its_features(bands, partials, attention):
+    discriminator = Discriminator(bands, FRAMES, partials, width=4, attention=attention)
+    images = torch.rand(5, 3, bands + partials, FRAMES) * 2 - 1
+    logits, features = discriminator(images)
+    assert logits.shape == (5,)
+    assert len(features) == 4 + (3 if partials else 0) + 1
+    torch.testing.assert_close(discriminator.eval()(images)[0], discriminator(images[:, :2])[0])
+
+
+@pytest.mark.parametrize("partials", [0, 1, 2])
+def test_gradients_reach_every_weight(partials):
+    generator, discriminator = generator_of(partials=partials), Discriminator(32, FRAMES, partials, width=4)
+    for module in discriminator.modules():
+        if isinstance(module, SelfAttention):
+            module.gate.data.fill_(0.5)  # it starts at zero, and its inside learns once it has moved
+    real = torch.rand(6, 2, 32 + partials, FRAMES) * 2 - 1
+    mean, log_variance = generator.encode(real)
+    again = generator.decode(mean + (0.5 * log_variance).exp())
+    logits, _ = discriminator(again)
+    (logits.sum() + again.square().sum()).backward()
+    for network in (generator, discriminator):
+        for name, weight in network.named_parameters():
+            assert weight.grad is not None, name
+            assert torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
+
+
+def test_spectral_normalisation_bounds_every_layer():
+    torch.manual_seed(0)
+    discriminator = Discriminator(32, FRAMES, 2, width=4)
+    image = torch.randn(2, 2, 34, FRAMES)
+    for _ in range(100):  # the power iteration settles
+        discriminator(image)
+    layers = (torch.nn.Conv2d, torch.nn.Conv1d, torch.nn.Linear)
+    for name, module in discriminator.named_modules():
+        if isinstance(module, layers):
+            largest = torch.linalg.svdvals(module.weight.flatten(1))[0]
+            assert largest.item() == pytest.approx(1.0, abs=0.05), name
+
+
+@pytest.mark.parametrize("width", range(1, 19))
+def test_any_width_can_be_asked_for(width):
+    generator = generator_of(width=width, encoder_width=width)
+    mean, _ = generator.encode(torch.zeros(2, 2, 33, FRAMES))
+    assert torch.isfinite(generator.decode(mean)).all()
+
+
+def test_a_wobble_is_seen_larger_than_a_slope():
+    """What is small next to the range of a level is heard, so the judge must see it."""
+    torch.manual_seed(0)
+    discriminator = Discriminator(32, FRAMES, 1, width=4).eval()
+    with torch.no_grad():
+        image = torch.zeros(1, 2, 33, FRAMES)
+        offset, wobbling = image.clone(), image.clone()
+        offset[:, 0, 32] += 0.03
+        wobbling[:, 0, 32, 0::2] += 0.03
+        wobbling[:, 0, 32, 1::2] -= 0.03
+        plain, moved, shaken = (discriminator(each)[1][4] for each in (image, offset, wobbling))
+    assert (shaken - plain).abs().mean() > 3 * (moved - plain).abs().mean()
+
+
+# --- where new sounds are drawn
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_an_anchor_is_hit_when_the_step_aside_and_the_way_are_zero(index):
+    generator = generator_of()
+    codes = generator.codes(latents_of(generator, choice(index, 5), 0.3, NOWHERE))
+    torch.testing.assert_close(codes[0], generator.anchors[index], atol=1e-6, rtol=1e-6)
+
+
+def test_a_whole_way_ends_at_a_neighbour():
+    generator = generator_of(anchors=40)
+    anchor = generator.anchors[7]
+    nearest = (generator.anchors - anchor).norm(dim=1).argsort()
+    for number in range(10):
+        codes = generator.codes(latents_of(generator, choice(7, 40), choice(number, 10), -NOWHERE))
+        neighbour = generator.anchors[nearest[1 + number]]
+        torch.testing.assert_close(codes[0], neighbour, atol=1e-5, rtol=1e-5)
+        half = generator.codes(latents_of(generator, choice(7, 40), choice(number, 10), 0.0))
+        torch.testing.assert_close(half[0], (anchor + neighbour) / 2, atol=1e-5, rtol=1e-5)
+
+
+def test_every_anchor_is_chosen_alike():
+    generator = generator_of(anchors=4)
+    latents = torch.randn(4000, generator.latent_dim, generator=torch.Generator().manual_seed(1))
+    latents[:, 2], latents[:, 3:] = NOWHERE, 0.0
+    chosen = torch.cdist(generator.codes(latents), generator.anchors).argmin(dim=1)
+    assert torch.bincount(chosen, minlength=4).min() > 900
+
+
+@pytest.mark.parametrize("aside", [0.0, 0.5, 2.0])
+def test_the_step_aside_is_as_long_as_it_is_set(aside):
+    generator = generator_of(aside=aside)
+    straight = latents_of(generator, 0.4, -0.2, 0.1)
+    moved = straight.clone()
+    moved[:, 3:] = torch.randn(1, 8)
+    difference = generator.codes(moved) - generator.codes(straight)
+    torch.testing.assert_close(difference, aside * moved[:, 3:], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("anchors", [1, 2, 30])
+def test_truncation_draws_towards_the_mean(anchors):
+    generator = generator_of(anchors=anchors)
+    latents = torch.randn(20, generator.latent_dim)
+    mean = generator.anchors.mean(dim=0)
+    torch.testing.assert_close(generator.codes(latents, 0.0), mean.expand(20, -1))
+    whole, half = generator.codes(latents, 1.0), generator.codes(latents, 0.5)
+    torch.testing.assert_close(half - mean, (whole - mean) / 2, atol=1e-5, rtol=1e-5)
+
+
+def test_extreme_latents_are_codes_too():
+    generator = generator_of()
+    for value in (-40.0, 40.0):
+        latents = latents_of(generator, value, value, value)
+        assert torch.isfinite(generator.codes(latents)).all()
+
+
+def test_a_sound_does_not_depend_on_its_batch():
+    generator = generator_of(anchors=50).eval()
+    latents = torch.randn(7, generator.latent_dim)
+    with torch.no_grad():
+        codes = generator.codes(latents)
+        for index in range(7):
+            alone = generator.codes(latents[index : index + 1])
+            assert torch.equal(alone[0], codes[index])
+        torch.testing.assert_close(generator(latents)[3:4], generator(latents[3:4]), atol=1e-5, rtol=1e-4)
+
+
+# --- states
+
+
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_a_state_with_another_number_of_anchors_loads(count):
+    trained, fresh = generator_of(anchors=count), generator_of(anchors=5, aside=1.0)
+    fresh.load_state_dict(trained.state_dict())
+    assert torch.equal(fresh.anchors, trained.anchors)
+    latents = torch.randn(3, trained.latent_dim)
+    assert torch.equal(fresh(latents), trained(latents))
+
+
+def test_a_state_of_other_codes_is_refused():
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        generator_of(code_dim=8).load_state_dict(generator_of(code_dim=9).state_dict())
+    broken = generator_of().state_dict()
+    broken["anchors"] = broken["anchors"].flatten()
+    with pytest.raises(RuntimeError, match="anchors"):
+        generator_of().load_state_dict(broken)
+    del broken["anchors"]
+    with pytest.raises(RuntimeError, match="anchors"):
+        generator_of().load_state_dict(broken)
+
+
+# --- learning
+
+
+def test_some_steps_bring_decoded_sounds_nearer():
+    settings = ImageSettings(bands=32, frames=FRAMES, linear_bins=5, dense_frames=4, partials=1)
+    representation = representation_for(settings, 0.3)
+    sounds = (synth.synthesise("kick", 1, index) for index in range(32))
+    images = [
+        representation.analyse(training_sound(sound, 1.0, representation.length_samples)) for sound in sounds
+    ]
+    real = torch.from_numpy(np.stack(images))
+    generator = generator_of(code_dim=16, width=6, encoder_width=8)
+    optimiser = torch.optim.Adam(generator.parameters(), 1e-3, (0.5, 0.99))
+    grain = torch.zeros(())
+    losses = []
+    for _ in range(45):
+        mean, log_variance = generator.encode(real)
+        codes = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() * 0.1
+        loss = reconstruction(real, generator.decode(codes), 32, grain)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(generator.parameters(), 5.0)
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.4 * losses[0]
+    # Nearer to each than one image for all can be: what a sound is goes through its code.
+    median = real.median(dim=0, keepdim=True).values.expand_as(real)
+    with torch.no_grad():
+        again = generator.decode(generator.encode(real)[0])
+    assert reconstruction(real, again, 32, grain) < 0.9 * reconstruction(real, median, 32, grain)

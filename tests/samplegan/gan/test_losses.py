@@ -1,0 +1,165 @@
+"""What each statistic and each loss is blind to and not."""
+
+import numpy as np
+import pytest
+import torch
+
+from samplegan.gan.losses import (
+    Shape,
+    batch_distance,
+    discriminator_loss,
+    feature_matching,
+    generator_loss,
+    reconstruction,
+)
+
+BANDS, FRAMES = 32, 16
+SHAPE = Shape(45.0, torch.ones(BANDS))
+
+
+def test_adversarial_losses_are_lowest_where_they_should_be():
+    high, low = torch.full((4,), 6.0), torch.full((4,), -6.0)
+    assert discriminator_loss(high, low, 0.0) < 0.01 < discriminator_loss(low, high, 0.0)
+    assert generator_loss(high) < 0.01 < generator_loss(low)
+    # Smoothed labels punish certainty.
+    assert discriminator_loss(high, low, 0.1) > discriminator_loss(torch.full((4,), 2.2), low, 0.1)
+
+
+def test_feature_matching_compares_batch_means_not_pairs():
+    features = [torch.randn(6, 3, 4, 4), torch.randn(6, 5, 2, 2)]
+    shuffled = [f[torch.randperm(6)] for f in features]
+    assert feature_matching(features, shuffled) < 1e-6
+    assert feature_matching(features, [f + 1 for f in features]) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["centroid", "decay", "periodicity", "rolloff"])
+def test_batch_statistics_ignore_order_and_see_collapse(name):
+    torch.manual_seed(2)
+    decays = torch.linspace(0.2, 3.0, 8)[:, None, None, None]
+    slopes = torch.linspace(0.0, 2.0, 8)[:, None, None, None]
+    time, band = torch.linspace(0, 1, FRAMES), torch.linspace(0, 1, BANDS)[:, None]
+    images = (1 - decays * time - slopes * band + 0.02 * torch.randn(8, 2, BANDS, FRAMES)).clamp(-1, 1)
+    statistic = getattr(SHAPE, name)
+    assert batch_distance(statistic, images, images.flip(0)) < 1e-5
+    collapsed = images[:1].expand_as(images)
+    assert batch_distance(statistic, images, collapsed) > 1e-4
+    fake = images.clone().requires_grad_(True)
+    batch_distance(statistic, images.flip(3), fake).backward()
+    assert torch.isfinite(fake.grad).all()
+    assert fake.grad.abs().sum() > 0
+
+
+def test_the_statistics_measure_what_they_are_named_for():
+    image = torch.full((1, 2, BANDS, FRAMES), -1.0)
+    low, high = image.clone(), image.clone()
+    low[:, :, 2], high[:, :, 28] = 0.5, 0.5
+    assert SHAPE.centroid(low).mean() < 0.5 < SHAPE.centroid(high).mean()
+    assert SHAPE.rolloff(low).mean() < SHAPE.rolloff(high).mean()
+    falling = torch.linspace(0.9, -0.3, FRAMES).expand(1, 2, BANDS, FRAMES)
+    level = SHAPE.decay(falling)
+    np.testing.assert_allclose(level.diff(dim=2).numpy(), -1.2 / (FRAMES - 1), atol=1e-3)
+    wobbling = falling + 0.1 * torch.sin(torch.arange(FRAMES) * np.pi / 2)
+    assert SHAPE.periodicity(wobbling)[0, 0, 4] > 3 * SHAPE.periodicity(falling)[0, 0, 4].abs()
+
+
+# --- reconstruction
+
+NO_GRAIN = torch.zeros(2, BANDS, FRAMES)
+
+
+def images(partials=1):
+    """Two sounds that die away, and tracks that fall with them."""
+    torch.manual_seed(3)
+    decay = torch.linspace(0.8, -0.6, FRAMES)
+    image = decay.expand(2, 2, BANDS + partials, FRAMES) + 0.05 * torch.randn(2, 2, BANDS + partials, FRAMES)
+    image = image.clamp(-1, 1).clone()
+    image[:, 1, BANDS:] = torch.linspace(-0.2, -0.4, FRAMES)
+    return image
+
+
+def loss_of(change, partials=1, real=None):
+    """Of one change that is made to images."""
+    real = images(partials) if real is None else real
+    again = torch.cat([real, torch.ones_like(real[:, :1])], dim=1)
+    change(again)
+    return reconstruction(real, again, BANDS, NO_GRAIN).item()
+
+
+@pytest.mark.parametrize("partials", [0, 1, 2])
+def test_an_image_is_no_distance_from_itself(partials):
+    assert loss_of(lambda again: None, partials) == 0.0
+
+    def other_noisiness(again):
+        again[:, 2] = -0.5
+
+    assert loss_of(other_noisiness, partials) == 0.0
+
+
+@pytest.mark.parametrize("channel", [0, 1], ids=["level", "frequency"])
+@pytest.mark.parametrize("partials", [1, 2])
+def test_a_wobble_costs_more_than_an_offset_of_the_same_size(channel, partials):
+    amount = 0.05
+
+    def offset(again):
+        again[:, channel, BANDS:] += amount
+
+    def wobble(again):
+        again[:, channel, BANDS:, 0::2] += amount
+        again[:, channel, BANDS:, 1::2] -= amount
+
+    assert loss_of(wobble, partials) > 1.3 * loss_of(offset, partials) > 0.0
+
+
+def test_a_frequency_where_there_is_silence_costs_nothing():
+    def elsewhere(again):
+        again[:, 1, BANDS:, FRAMES // 2 :] = 0.9
+
+    heard = loss_of(elsewhere)
+    silent = images()
+    silent[:, 0, BANDS:, FRAMES // 2 - 1 :] = -1.0
+    assert loss_of(elsewhere, real=silent) < 0.005 * heard
+    # Nor in a sound that has no body at all, or not this part of one.
+    silent[:, 0, BANDS:] = -1.0
+    assert loss_of(elsewhere, real=silent) < 0.005 * heard
+    two = images(2)
+    two[:, 0, -1] = -1.0
+
+    def second_elsewhere(again):
+        again[:, 1, -1] = 0.9
+
+    assert loss_of(second_elsewhere, real=two) < 0.005 * heard
+
+
+def test_a_level_costs_where_there_should_be_silence():
+    def louder(again):
+        again[:, 0, BANDS:] += 0.5
+
+    silent = images()
+    silent[:, 0, BANDS:] = -1.0
+    assert loss_of(louder, real=silent) > 0.1
+
+
+def test_width_costs_where_there_is_something_to_hear():
+    def wider(again):
+        again[:, 1, :BANDS] += 0.2
+
+    loud, silent = images(0), images(0)
+    loud[:, 0], silent[:, 0] = 0.5, -1.0
+    assert loss_of(wider, real=silent) < 0.2 * loss_of(wider, real=loud)
+
+
+def test_grain_is_added_before_it_is_compared():
+    real = images(0)
+    again = torch.cat([real, torch.ones_like(real[:, :1])], dim=1)
+    again[:, 0] += 0.1
+    grain = torch.full((2, BANDS, FRAMES), -0.1)
+    assert reconstruction(real, again, BANDS, grain) < 1e-6
+    assert reconstruction(real, again, BANDS, NO_GRAIN).item() == pytest.approx(0.1, abs=1e-5)
+
+
+def test_the_reconstruction_has_a_slope_everywhere():
+    real = images()
+    again = torch.cat([real, torch.ones_like(real[:, :1])], dim=1).mul(0.9).requires_grad_(True)
+    reconstruction(real, again, BANDS, NO_GRAIN).backward()
+    assert torch.isfinite(again.grad).all()
+    assert (again.grad[:, :2] != 0).float().mean() > 0.95
