@@ -37,25 +37,30 @@ def check_architecture(name: str) -> None:
         )
 
 
+def check_image(architecture: str, image: str) -> None:
+    """Raise ConfigError for a mapping that the architecture does not draw."""
+    if architecture == "stereo-dcgan" and image == "body":
+        raise ConfigError(
+            "the architecture 'stereo-dcgan' draws left and right, not a body",
+            hint="set image.name to 'compact' or 'draft', or the architecture to 'body-gan'",
+        )
+    if architecture == "body-gan" and image != "body":
+        raise ConfigError(
+            f"the architecture 'body-gan' needs an image of 'body', not of '{image}'",
+            hint="set image.name to 'body', or the architecture to 'stereo-dcgan'",
+        )
+
+
 def build_generator(training: Training, representation: Representation) -> AnyGenerator:
     """A freshly initialised generator of the architecture that `training` names."""
     from samplegan.gan import body_gan, stereo_dcgan
 
     check_architecture(training.architecture)
+    check_image(training.architecture, representation.name)
     bands, frames = representation.bands, representation.frames
     if training.architecture == "stereo-dcgan":
-        if representation.name == "body":
-            raise ConfigError(
-                "the architecture 'stereo-dcgan' draws left and right, not a body",
-                hint="set image.name to 'compact' or 'draft', or the architecture to 'body-gan'",
-            )
         return stereo_dcgan.Generator(
             bands, frames, latent_dim=training.latent_dim, width=training.generator_width
-        )
-    if representation.name != "body":
-        raise ConfigError(
-            f"the architecture 'body-gan' needs an image of 'body', not of '{representation.name}'",
-            hint="set image.name to 'body', or the architecture to 'stereo-dcgan'",
         )
     return body_gan.Generator(
         bands,

@@ -82,7 +82,9 @@ class _Stage(nn.Module):
         super().__init__()
         self.upsample = upsample
         self.convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
-        self.norm = nn.GroupNorm(max(channels_out // 4, 1), channels_out, affine=False)
+        # Groups of four channels, where that divides them.
+        groups = math.gcd(channels_out, max(channels_out // 4, 1))
+        self.norm = nn.GroupNorm(groups, channels_out, affine=False)
         self.style = _style(channels_out)
         self.band_bias = nn.Parameter(torch.zeros(channels_out, bands, 1))
         self.frame_bias = nn.Parameter(torch.zeros(channels_out, 1, frames))
