@@ -31,6 +31,8 @@ class Source:
     seed: int = 0  # the synthesiser's seed
     folder: str | None = None  # a folder of audio files, relative to pack.yaml; ~ is the home folder
     licence: str = "unknown"  # the licence of that folder's sounds, for the model card
+    only_licences: tuple[str, ...] = ()  # take only files that a MANIFEST.csv gives one of these licences
+    repeat: int = 1  # how often an epoch sees each sound of this source in training
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class Training:
     noisiness: float = 0.05  # weight that draws cells to the usual share of noise (body-gan)
     game: float = 0.2  # weight of the discriminator's verdict (body-gan)
     game_from_step: int = 1000  # (body-gan)
+    game_every_steps: int = 2  # (body-gan)
     code_dim: int = 64  # numbers that describe a sound (body-gan)
     aside: float = 1.0  # how far from the way between two sounds new ones are drawn (body-gan)
     encoder_width: int = 24  # channels at half resolution (body-gan)
@@ -119,6 +122,7 @@ class Training:
     validate_steps: int = 250  # between validations and preview pictures
     patience: int = 16  # validations without a better one, after which training stops
     checkpoint_seconds: float = 30.0  # between checkpoints: what a power cut can cost
+    control_sounds: int = 400  # of the model's own, that its controls are learned from in the end; 0: none
     precision: str = "auto"  # of the convolutions: 'float32', 'bfloat16', or what is fast on the machine
     seed: int = 0
 
@@ -258,7 +262,12 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
             (getattr(training, key) >= 1, f"training.{key} must be at least 1")
             for key in ("validate_steps", "patience")
         ),
+        (
+            training.control_sounds == 0 or 48 <= training.control_sounds <= 100_000,
+            "training.control_sounds must be 0, or lie between 48 and 100000",
+        ),
         (training.game_from_step >= 0, "training.game_from_step must be at least 0"),
+        (training.game_every_steps >= 1, "training.game_every_steps must be at least 1"),
         *(
             (0 <= getattr(training, key) < float("inf"), f"training.{key} must be a number of at least 0")
             for key in amounts
@@ -282,6 +291,7 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
             all(1 <= s.count <= 1_000_000 for s in pack.sources),
             "a source's count must lie between 1 and 1000000",
         ),
+        (all(1 <= s.repeat <= 1000 for s in pack.sources), "a source's repeat must lie between 1 and 1000"),
     )
     for fine, complaint in checks:
         if not fine:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from samplegan import synth
 from samplegan.audio import SAMPLE_RATE, align, find_audio_files, one_shot_from, read_audio
-from samplegan.config import Pack
+from samplegan.config import Pack, Source
 from samplegan.errors import ConfigError, InputError, UnreadableAudio
 from samplegan.files import machine_error, sha256_of, write_json
 from samplegan.representation import Representation
@@ -42,6 +42,7 @@ class Sound:
     path: Path | None = None
     content: str = ""  # the file's SHA-256
     draw: tuple[str, int, int] | None = None  # category, seed, index
+    repeat: int = 1  # how often an epoch sees it in training
 
     @property
     def identity(self) -> str:
@@ -67,8 +68,10 @@ class Dataset:
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
     fingerprint: str
+    plain: int = 0  # the variation that is played as it is
     card: dict[str, Any] = field(default_factory=dict)  # what a model card says about the data
     skipped: tuple[tuple[str, str], ...] = ()  # file, reason
+    sounds: tuple[Sound, ...] = ()  # that the images are of
 
     def batch(self, indices: NDArray[np.int64], variations: NDArray[np.int64]) -> F32:
         """Images [batch, channel, row, frame] of the given sounds, one variation of each."""
@@ -108,8 +111,10 @@ def prepare(
         "fingerprint": fingerprint,
         "licences": dict(sorted(Counter(s.licence for s in sounds).items())),
     }
+    training = np.repeat(training, [sounds[index].repeat for index in training])
     images: NDArray[np.float16] = np.load(images_file, mmap_mode="r")
-    return Dataset(images, training, validation, fingerprint, card, tuple(skipped))
+    plain = int(np.argmin(np.abs(np.log(pack.speeds))))
+    return Dataset(images, training, validation, fingerprint, plain, card, tuple(skipped), tuple(sounds))
 
 
 def split_by_kit(kits: list[str], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -144,7 +149,8 @@ def _list_sounds(pack: Pack, base: Path) -> tuple[list[Sound], list[tuple[str, s
             licence = "synthesised"
             for index in range(source.count):
                 name = f"{source.synth}_{source.seed}_{index}"
-                sounds.append(Sound(name, kit=name, licence=licence, draw=(source.synth, source.seed, index)))
+                draw = (source.synth, source.seed, index)
+                sounds.append(Sound(name, kit=name, licence=licence, draw=draw, repeat=source.repeat))
             continue
         assert source.folder is not None
         folder = Path(source.folder).expanduser()
@@ -153,7 +159,9 @@ def _list_sounds(pack: Pack, base: Path) -> tuple[list[Sound], list[tuple[str, s
             raise ConfigError(
                 "this source folder does not exist", file=folder, hint="correct the `folder` in pack.yaml"
             )
-        for sound in _folder_sounds(folder, source.licence, skipped):
+        for sound in _folder_sounds(folder, source, skipped):
+            if source.only_licences and sound.licence not in source.only_licences:
+                continue
             if sound.content in seen:
                 skipped.append((str(sound.path), "has the same content as another file"))
             else:
@@ -162,7 +170,7 @@ def _list_sounds(pack: Pack, base: Path) -> tuple[list[Sound], list[tuple[str, s
     return sounds, skipped
 
 
-def _folder_sounds(folder: Path, licence: str, skipped: list[tuple[str, str]]) -> Iterator[Sound]:
+def _folder_sounds(folder: Path, source: Source, skipped: list[tuple[str, str]]) -> Iterator[Sound]:
     files = find_audio_files(folder)
     if not files:
         raise InputError(
@@ -182,10 +190,18 @@ def _folder_sounds(folder: Path, licence: str, skipped: list[tuple[str, str]]) -
         yield Sound(
             file.name,
             kit=f"{row.get('source', folder.name)}/{kit}",
-            licence=row.get("licence") or licence,
+            licence=row.get("licence") or source.licence,
             path=file,
             content=content or str(file),
+            repeat=source.repeat,
         )
+
+
+def count_of_licence(folder: Path, licences: tuple[str, ...]) -> int:
+    """How many files of `folder` a MANIFEST.csv, here or one folder up, gives one of these licences."""
+    listed = _manifest_rows(folder)
+    rows = (listed.get(os.path.realpath(file), {}) for file in find_audio_files(folder))
+    return sum(row.get("licence") in licences for row in rows)
 
 
 def _manifest_rows(folder: Path) -> dict[str, dict[str, str]]:

@@ -1,10 +1,11 @@
 """Train the bundled models, in the order given, and put them where `samplegan render` finds them.
 
-    python scripts/train_bundled.py kick snare hat_closed --minutes 55 --threads 1
+    python scripts/train_bundled.py kick snare hat_closed --minutes 30 --threads 1 --audio FOLDER
 
-Each is trained from packs/<plural>/pack.yaml, that is on the synthesiser's sounds, in a folder of its own (--work),
-where a stopped run is resumed. The model, its card and its wall of spectrograms (held-out sounds left, generated right)
-go to samplegan/weights/.
+Each is trained from packs/<plural>/pack.yaml, that is on the synthesiser's sounds, and on those files of
+FOLDER/<category> that a MANIFEST.csv says are in the public domain (leave --audio out for none), in a folder of its own
+(--work), where a stopped run is resumed. The model, its card and its wall of spectrograms (held-out sounds left,
+generated right) go to samplegan/weights/.
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+
+import yaml
 
 from samplegan.categories import CATEGORIES
 
 ROOT = Path(__file__).parents[1]
+FREE = ("cc0", "public-domain")
+REAL_SHARE = 0.25  # of the sounds that an epoch sees
+MOST_REPEATS = 12  # of one real sound in an epoch
 
 
 def main() -> None:
@@ -25,22 +32,25 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("categories", nargs="+", choices=list(CATEGORIES))
-    parser.add_argument("--minutes", type=float, default=55.0, help="of training, each")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of training, each")
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument(
+        "--audio", type=Path, help="a folder with one folder of real sounds for each category"
+    )
     parser.add_argument("--work", type=Path, default=Path("bundled-runs"), help="where the runs are kept")
     arguments = parser.parse_args()
     os.environ["SAMPLEGAN_HOME"] = str(arguments.work.resolve())
     for category in arguments.categories:
-        train_one(category, arguments.minutes, arguments.threads)
+        train_one(category, arguments.minutes, arguments.threads, arguments.audio, arguments.work)
 
 
-def train_one(category: str, minutes: float, threads: int | None) -> None:
+def train_one(category: str, minutes: float, threads: int | None, audio: Path | None, work: Path) -> None:
     """Train, or resume, one category, and copy what it gives."""
     from samplegan import store
     from samplegan.train import train
 
     result = train(
-        ROOT / "packs" / CATEGORIES[category].plural,
+        definition(category, audio, work),
         name=category,
         minutes=minutes,
         threads=threads,
@@ -54,6 +64,38 @@ def train_one(category: str, minutes: float, threads: int | None) -> None:
         (wall, f"{category}.png"),
     ):
         shutil.copyfile(source, store.BUNDLED_FOLDER / name)
+
+
+def definition(category: str, audio: Path | None, work: Path) -> Path:
+    """The category's pack definition, with its free real sounds as one more source."""
+    from samplegan.config import load_pack, to_document
+    from samplegan.dataset import count_of_licence
+
+    folder = ROOT / "packs" / CATEGORIES[category].plural
+    if audio is None:
+        return folder
+    pack = load_pack(folder)
+    free = count_of_licence(audio / category, FREE)
+    if free == 0:
+        return folder
+    synthesised = sum(source.count for source in pack.sources)
+    wanted = REAL_SHARE / (1.0 - REAL_SHARE) * synthesised / free
+    pack_file = work / f"{category}.yaml"
+    work.mkdir(parents=True, exist_ok=True)
+    document = to_document(replace(pack, image=None))
+    document["sources"] = [
+        *document["sources"],
+        {
+            "folder": str((audio / category).resolve()),
+            "only_licences": list(FREE),
+            "repeat": max(1, min(MOST_REPEATS, round(wanted))),
+        },
+    ]
+    for source in document["sources"]:
+        source["only_licences"] = list(source["only_licences"])
+    document["speeds"] = list(document["speeds"])
+    pack_file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return pack_file
 
 
 if __name__ == "__main__":

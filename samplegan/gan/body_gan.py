@@ -91,8 +91,11 @@ class _Stage(nn.Module):
 
     def forward(self, features: Tensor, style: Tensor) -> Tensor:
         scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
-        features = self.norm(self.convolution(features)) * (1 + scale) + shift
-        features = functional.leaky_relu(features + self.band_bias + self.frame_bias, 0.1)
+        features = torch.addcmul(shift, self.norm(self.convolution(features)), 1 + scale)
+        # The biases are added to each other first: one pass over all features instead of two.
+        features = functional.leaky_relu(
+            features + (self.band_bias + self.frame_bias).to(features.dtype), 0.1
+        )
         if self.upsample:
             features = functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
         return features

@@ -71,7 +71,7 @@ class BodyPlayers(Players):
             + settings.divergence * terms["divergence"]
             + settings.noisiness * terms["noisiness"]
         )
-        if step >= settings.game_from_step:
+        if step >= settings.game_from_step and step % settings.game_every_steps == 0:
             game, game_terms = self._game(real, mean.detach())
             weighted = weighted + game
             terms |= game_terms

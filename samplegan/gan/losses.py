@@ -68,7 +68,7 @@ def reconstruction(real: Tensor, again: Tensor, bands: int, grain: Tensor) -> Te
     heard = torch.sigmoid((wanted[:, 0] - wanted[:, 0].amax(dim=(1, 2), keepdim=True) + 1.0) * 8.0)
     heard = heard * (wanted[:, 0] > -1.0)  # a sound without a body has no loudest part of it
     apart, change = (given - wanted).abs(), (given.diff(dim=-1) - wanted.diff(dim=-1)).abs()
-    loss = loss + 0.25 * apart[:, 0].mean() + 1.5 * (apart[:, 1] * heard).mean()
+    loss = loss + 0.25 * apart[:, 0].mean() + 4.0 * (apart[:, 1] * heard).mean()
     change = change * heard[..., 1:][:, None]
     return loss + 0.5 * change[:, 0].mean() + 1.0 * change[:, 1].mean()
 

@@ -123,10 +123,11 @@ class Players(ABC):
         return Validation(held_out.numpy(), generated.numpy(), rounded)
 
     def _some_training(self) -> NDArray[np.int64]:
-        return self.data.training[:: max(len(self.data.training) // MOST_COMPARED, 1)][:MOST_COMPARED]
+        training = np.unique(self.data.training)
+        return training[:: max(len(training) // MOST_COMPARED, 1)][:MOST_COMPARED]
 
     def _images(self, indices: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(self.data.batch(indices, np.zeros(len(indices), dtype=np.int64)))
+        return torch.from_numpy(self.data.batch(indices, np.full(len(indices), self.data.plain)))
 
     def _draw(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Every sound once an epoch, in an order that (seed, epoch) decides; a random speed each time."""
