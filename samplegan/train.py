@@ -28,7 +28,7 @@ from samplegan.config import Pack
 from samplegan.dataset import Dataset, prepare
 from samplegan.errors import ConfigError, InputError, MachineError, SampleganError, Stopped
 from samplegan.files import claim, machine_error, remove_stale_temporaries, write_atomic, write_json
-from samplegan.gan import check_architecture
+from samplegan.gan import check_architecture, check_image
 from samplegan.gan.players import Players, Validation, build_players
 from samplegan.progress import Progress
 from samplegan.representation import Representation, representation_for
@@ -38,6 +38,7 @@ from samplegan.wall import wall_png
 LOG_EVERY_STEPS = 25
 PREVIEW_SOUNDS = 25
 BEST_MODEL = "best.safetensors"
+LAST_MODEL = "last.safetensors"
 _NOTHING_YET: dict[str, Any] = {"score": None, "step": 0, "since": 0}
 _FEW_FILES = 1000  # in a plain folder of fewer, each is also learned a semitone faster and slower
 
@@ -106,6 +107,8 @@ def train(
     pack = config.completed(pack)
     config.check_settings(pack)
     check_architecture(pack.training.architecture)
+    assert pack.image is not None
+    check_image(pack.training.architecture, pack.image.name)
     if minutes is not None and not minutes > 0:
         raise ConfigError("--minutes must be more than 0")
     model_name = name or pack.name or pack.category
@@ -246,6 +249,7 @@ class _Run:
         for old in (
             self.checkpoint,
             self.folder / BEST_MODEL,
+            self.folder / LAST_MODEL,
             self.folder / "log.jsonl",
             *(self.folder / "previews").glob("step-*.png"),
         ):
@@ -287,13 +291,22 @@ class _Run:
                 step, seconds, last = saved["step"], saved["seconds"], saved["last"]
                 best = saved["best"]
 
-            def save() -> None:
+            def require_finite() -> None:
                 if not players.are_finite():
                     raise SampleganError(
                         f"training diverged before step {step}: a weight is no longer a number",
                         file=self.checkpoint,
                         hint="the last good checkpoint is kept; try lower rates in pack.yaml",
                     )
+
+            def judged(file: Path) -> dict[str, Any]:
+                require_finite()
+                validation = self._validate(players, step)
+                log({"step": step, "seconds": round(seconds, 1)} | validation.scores)
+                return self._best(best, players, step, seconds, representation, data, validation, file)
+
+            def save() -> None:
+                require_finite()
                 state = {"step": step, "seconds": seconds, "last": last, "best": best}
                 state["fingerprint"] = data.fingerprint
                 save_checkpoint(self.checkpoint, players.modules(), players.optimisers(), state)
@@ -324,9 +337,7 @@ class _Run:
                         )
                     if step % training.validate_steps == 0:
                         began = time.monotonic()
-                        validation = self._validate(players, step)
-                        log({"step": step, "seconds": round(seconds, 1)} | validation.scores)
-                        best = self._best(best, players, step, seconds, representation, data, validation)
+                        best = judged(self.folder / BEST_MODEL)
                         seconds += time.monotonic() - began
                     if time.monotonic() - saved_at > training.checkpoint_seconds:
                         save()
@@ -336,11 +347,14 @@ class _Run:
                         progress.show(step, last_step, shown)
                     else:
                         progress.show(int(seconds), int(last_seconds or 0), f"step {step} {shown}")
+                model = self.folder / BEST_MODEL
                 if step % training.validate_steps or best["score"] is None:
-                    validation = self._validate(players, step)
-                    best = self._best(best, players, step, seconds, representation, data, validation)
+                    # This look is no part of the run: had it not been stopped here, it would not have looked.
+                    last_model = self.folder / LAST_MODEL
+                    if judged(last_model)["step"] == step:
+                        model = last_model
                 save()
-            self._publish()
+            self._publish(model)
         if stop.number is not None:
             raise Stopped(
                 f"stopped at step {step}; everything is saved and `samplegan render {self.name}` works",
@@ -364,8 +378,9 @@ class _Run:
         representation: Representation,
         data: Dataset,
         validation: Validation,
+        file: Path,
     ) -> dict[str, Any]:
-        """The best validation so far; if it is this one, the model is kept as the best."""
+        """The best validation so far; if it is this one, the model is kept in `file`."""
         if best["score"] is not None and validation.score >= best["score"]:
             return best | {"since": best["since"] + 1}
         card = {
@@ -381,14 +396,13 @@ class _Run:
             "seconds": round(seconds),
             "metrics": validation.scores,
         }
-        store.save_model(self.folder / BEST_MODEL, players.exported(), card)
+        store.save_model(file, players.exported(), card)
         return {"score": validation.score, "step": step, "since": 0}
 
-    def _publish(self) -> None:
-        """Put the best model where `render` finds it."""
-        best = self.folder / BEST_MODEL
-        write_atomic(self.model_path, best.read_bytes())
-        card = store.model_card(store.read_card(best))
+    def _publish(self, model: Path) -> None:
+        """Put a model where `render` finds it."""
+        write_atomic(self.model_path, model.read_bytes())
+        card = store.model_card(store.read_card(model))
         write_atomic(self.model_path.with_suffix(".md"), card.encode())
 
     @contextlib.contextmanager
