@@ -15,16 +15,30 @@ import torch
 
 from samplegan import store
 from samplegan.errors import ConfigError, InputError, MachineError, SampleganError
-from samplegan.gan import players
+from samplegan.gan import ARCHITECTURES
+from samplegan.gan.players import Players, Validation
 from samplegan.train import guess_category, pick_device, train
 
 PACK = """
 category: kick
 length_seconds: 0.2
 sources: [{synth: kick, count: 40}]
-image: {bands: 32, frames: 16, linear_bins: 8, dense_frames: 4}
-training: {batch: 8, generator_width: 4, discriminator_width: 4, latent_dim: 8, checkpoint_seconds: 0.0, STEPS}
+image: {name: IMAGE, bands: 32, frames: 16, linear_bins: 8, dense_frames: 4, partials: 1}
+training:
+  architecture: ARCHITECTURE
+  steps: 12
+  batch: 8
+  generator_width: 4
+  discriminator_width: 4
+  checkpoint_seconds: 0.0
+  encoder_width: 4
+  code_dim: 8
+  game_from_step: 2
+  latent_dim: 8
+  control_sounds: 0
 """
+IMAGES = {"body-gan": "body", "stereo-dcgan": "compact"}
+LATENTS = {"body-gan": 3 + 8, "stereo-dcgan": 8}
 
 
 @pytest.fixture(autouse=True)
@@ -32,25 +46,39 @@ def _home(tmp_path, monkeypatch):
     monkeypatch.setenv("SAMPLEGAN_HOME", str(tmp_path / "home"))
 
 
-@pytest.fixture
-def pack(tmp_path):
+def pack_of(tmp_path, architecture="body-gan", **training):
     folder = tmp_path / "tiny"
     folder.mkdir()
-    (folder / "pack.yaml").write_text(PACK.replace("STEPS", "steps: 12"))
+    text = PACK.replace("ARCHITECTURE", architecture).replace("IMAGE", IMAGES[architecture])
+    text += "".join(f"  {key}: {value}\n" for key, value in training.items())
+    (folder / "pack.yaml").write_text(text)
     return folder
+
+
+@pytest.fixture
+def pack(tmp_path):
+    return pack_of(tmp_path)
+
+
+every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 
 
 def weights(name):
     return store.find_model(name).read_bytes()
 
 
-def test_a_run_leaves_a_model_a_card_a_log_and_pictures(pack):
-    result = train(pack, quiet=True, threads=1)
+@every_architecture
+def test_a_run_leaves_a_model_a_card_a_log_and_pictures(tmp_path, architecture):
+    result = train(pack_of(tmp_path, architecture), quiet=True, threads=1)
     assert result.name == "kick"
     assert result.steps == 12
     model = store.load_model("kick")
     assert model.card["data"]["licences"] == {"synthesised": 40}
-    assert model.images(np.zeros((1, 8), dtype=np.float32)).shape == (1, 2, 32, 16)
+    assert model.architecture == architecture
+    assert model.latent_dim == LATENTS[architecture]
+    images = model.images(np.zeros((1, model.latent_dim), dtype=np.float32))
+    assert images.shape == ((1, 3, 33, 16) if architecture == "body-gan" else (1, 2, 32, 16))
+    assert np.isfinite(model.representation.synthesise(images[0])).all()
     assert "held-out MMD" in result.model_path.with_suffix(".md").read_text()
     assert [p.suffix for p in (result.run_folder / "previews").iterdir()] == [".png"]
     log = [json.loads(line) for line in (result.run_folder / "log.jsonl").read_text().splitlines()]
@@ -58,16 +86,114 @@ def test_a_run_leaves_a_model_a_card_a_log_and_pictures(pack):
     assert "samplegan render kick" in result.summary()
 
 
-def test_a_resumed_run_equals_one_that_never_stopped(pack):
-    train(pack, name="whole", quiet=True, threads=1)
-    train(pack, name="halves", steps=5, quiet=True, threads=1)
-    half = weights("halves")
-    train(pack, name="halves", steps=12, resume=True, quiet=True, threads=1)
-    assert half != weights("halves")
-    first, second = (safetensors.torch.load(weights(name)) for name in ("whole", "halves"))
+def checkpoint_of(name):
+    return store.runs_folder() / name / "checkpoint.safetensors"
+
+
+def assert_same_tensors(one, other):
+    first, second = safetensors.torch.load(one), safetensors.torch.load(other)
     assert first.keys() == second.keys()
     for key, tensor in first.items():
         assert torch.equal(tensor, second[key]), key
+
+
+@every_architecture
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, architecture):
+    """Its model, and all that the next step hangs on: both networks, their optimisers, the codes of the sounds."""
+    pack = pack_of(tmp_path, architecture, validate_steps=4)
+    train(pack, name="whole", quiet=True, threads=1)
+    train(pack, name="halves", steps=5, quiet=True, threads=1)
+    half = checkpoint_of("halves").read_bytes()
+    train(pack, name="halves", steps=12, resume=True, quiet=True, threads=1)
+    assert half != checkpoint_of("halves").read_bytes()
+    assert_same_tensors(weights("whole"), weights("halves"))
+    assert_same_tensors(*(checkpoint_of(name).read_bytes() for name in ("whole", "halves")))
+
+
+# --- the best model
+
+
+def scored(monkeypatch, *scores):
+    """Validations that score this much, one after the other; a list of how many there were."""
+    seen, truth = [], Players.validate
+
+    def validate(players):
+        validation = truth(players)
+        seen.append(scores[len(seen)])
+        known = {"held_out_mmd": seen[-1], "held_out_mmd_of_training": 0.0}
+        known |= {"held_out_coverage": 1.0, "held_out_coverage_of_training": 0.5}
+        return Validation(validation.held_out, validation.generated, known)
+
+    monkeypatch.setattr(Players, "validate", validate)
+    return seen
+
+
+def steps_of(name="kick"):
+    return store.load_model(name).card["steps"]
+
+
+def test_the_best_model_is_kept_when_a_later_one_is_worse(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        seen = scored(patch, 3.0, 1.0, 2.0, 1.0)
+        result = train(pack_of(tmp_path, validate_steps=3), quiet=True, threads=1)
+    assert result.steps == 12 and len(seen) == 4
+    assert steps_of() == 6
+    assert store.load_model("kick").card["metrics"]["held_out_mmd"] == 1.0
+    # The model is that of a run which ended there.
+    train(tmp_path / "tiny", name="short", steps=6, quiet=True, threads=1)
+    assert_same_tensors(weights("kick"), weights("short"))
+
+
+def test_missing_coverage_counts_against_a_model():
+    held_out = generated = np.zeros((2, 2, 4, 4), dtype=np.float32)
+    scores = {"held_out_mmd": 0.2, "held_out_coverage_of_training": 0.8}
+    full, some, more = (
+        Validation(held_out, generated, scores | {"held_out_coverage": coverage}).score
+        for coverage in (0.8, 0.5, 0.9)
+    )
+    assert some > full == more == 0.2
+
+
+def test_training_stops_after_patience(tmp_path, monkeypatch):
+    pack = pack_of(tmp_path, validate_steps=2, patience=2)
+    seen = scored(monkeypatch, 3.0, 2.0, 2.0, 2.5)
+    result = train(pack, steps=1000, quiet=True, threads=1)
+    assert seen == [3.0, 2.0, 2.0, 2.5]
+    assert result.steps == 8
+    assert steps_of() == 4
+    # Going on with it is in vain too, until the settings change.
+    before = weights("kick")
+    assert train(pack, steps=1000, resume=True, quiet=True, threads=1).steps == 8
+    assert weights("kick") == before and len(seen) == 4
+
+
+def test_patience_is_counted_from_the_last_better_model(tmp_path, monkeypatch):
+    scored(monkeypatch, 3.0, 4.0, 2.0, 4.0, 1.0, 4.0)
+    result = train(pack_of(tmp_path, validate_steps=2, patience=2), quiet=True, threads=1)
+    assert result.steps == 12 and steps_of() == 10
+
+
+def test_a_look_at_where_a_run_was_stopped_is_no_part_of_it(tmp_path, monkeypatch):
+    """The run that never stopped does not look there, and must end with the same model and the same patience."""
+    pack = pack_of(tmp_path, validate_steps=4)
+    with monkeypatch.context() as patch:
+        scored(patch, 3.0, 1.0, 2.0, 2.5)  # steps 4, 6 (stopped), 8, 12
+        train(pack, steps=6, quiet=True, threads=1)
+        assert steps_of() == 6  # the best so far: it may be all there will ever be
+        train(pack, steps=12, resume=True, quiet=True, threads=1)
+        assert steps_of() == 8
+    with monkeypatch.context() as patch:
+        scored(patch, 3.0, 2.0, 2.5)
+        train(pack, name="whole", quiet=True, threads=1)
+    assert_same_tensors(weights("kick"), weights("whole"))
+    first, second = (
+        json.loads(safetensors.safe_open(checkpoint_of(name), "pt").metadata()["samplegan"])["best"]
+        for name in ("kick", "whole")
+    )
+    assert first == second
+
+
+# --- seeds, processes and signals
 
 
 def test_the_seed_decides_everything(pack):
@@ -176,15 +302,63 @@ def test_a_damaged_checkpoint_is_named(pack, tmp_path):
         train(pack, steps=4, resume=True, quiet=True, threads=1)
 
 
-def test_a_diverging_run_keeps_its_last_good_checkpoint(pack, tmp_path, monkeypatch):
+@every_architecture
+@pytest.mark.parametrize("validate_steps", [1, 250], ids=["validating", "not-validating"])
+@pytest.mark.parametrize("what", ["loss", "batch"])
+def test_a_diverging_run_keeps_its_last_good_checkpoint(
+    tmp_path, monkeypatch, architecture, validate_steps, what
+):
+    pack = pack_of(tmp_path, architecture, validate_steps=validate_steps)
     train(pack, steps=4, quiet=True, threads=1)
-    checkpoint = tmp_path / "home/runs/kick/checkpoint.safetensors"
+    checkpoint, best = checkpoint_of("kick"), store.runs_folder() / "kick" / "best.safetensors"
     good, model = checkpoint.read_bytes(), weights("kick")
-    monkeypatch.setattr(players, "generator_loss", lambda logits: logits.sum() * float("nan"))
-    with pytest.raises(SampleganError, match="diverged"):
-        train(pack, steps=8, resume=True, quiet=True, threads=1)
+    kept = best.read_bytes() if best.exists() else None
+    with monkeypatch.context() as broken:
+        if what == "loss":
+            module = "body_players" if architecture == "body-gan" else "dcgan_players"
+            broken.setattr(
+                f"samplegan.gan.{module}.generator_loss", lambda logits: logits.sum() * float("nan")
+            )
+        else:
+            batch = Players._real_batch
+            broken.setattr(Players, "_real_batch", lambda *arguments: batch(*arguments) * float("nan"))
+        with pytest.raises(SampleganError, match="diverged") as caught:
+            train(pack, steps=8, resume=True, quiet=True, threads=1)
+    assert "the last good checkpoint is kept" in caught.value.hint
     assert checkpoint.read_bytes() == good
     assert weights("kick") == model
+    assert (best.read_bytes() if best.exists() else None) == kept
+    # From it training goes on.
+    train(pack, steps=8, resume=True, quiet=True, threads=1)
+    train(pack, name="whole", steps=8, quiet=True, threads=1)
+    assert_same_tensors(checkpoint.read_bytes(), checkpoint_of("whole").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "image"), [("body-gan", "compact"), ("body-gan", "draft"), ("stereo-dcgan", "body")]
+)
+def test_an_image_that_an_architecture_does_not_draw_is_refused_before_a_sound_is_read(
+    tmp_path, monkeypatch, architecture, image
+):
+    pack = pack_of(tmp_path, architecture)
+    text = (pack / "pack.yaml").read_text()
+    (pack / "pack.yaml").write_text(text.replace(f"name: {IMAGES[architecture]}", f"name: {image}"))
+    monkeypatch.setattr("samplegan.train.prepare", None)
+    with pytest.raises(ConfigError, match=f"'{architecture}'"):
+        train(pack, quiet=True, threads=1)
+    assert not (tmp_path / "home").exists()
+
+
+@every_architecture
+def test_an_architecture_brings_its_own_image(tmp_path, architecture):
+    folder = tmp_path / "pack"
+    folder.mkdir()
+    (folder / "pack.yaml").write_text(
+        "category: hat_closed\nlength_seconds: 0.25\nsources: [{synth: hat_closed, count: 24}]\n"
+        "training: {batch: 2, generator_width: 2, discriminator_width: 2, encoder_width: 2, code_dim: 4}\n"
+    )
+    train(folder, architecture=architecture, steps=1, quiet=True, threads=1)
+    assert store.load_model("hat_closed").representation.name == IMAGES[architecture]
 
 
 def test_bad_arguments_are_refused_before_anything_is_written(pack, tmp_path):
