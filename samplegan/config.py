@@ -108,7 +108,7 @@ class Training:
     game_from_step: int = 1000  # (body-gan)
     game_every_steps: int = 2  # (body-gan)
     code_dim: int = 64  # numbers that describe a sound (body-gan)
-    aside: float = 1.0  # how far from the way between two sounds new ones are drawn (body-gan)
+    aside: float = 2.0  # how far from the way between two sounds new ones are drawn (body-gan)
     encoder_width: int = 24  # channels at half resolution (body-gan)
     centroid: float = 1.0  # weight; spectral centroid per frame, batch statistics (stereo-dcgan)
     decay: float = 1.0  # weight; level per frame, batch statistics (stereo-dcgan)
@@ -249,7 +249,10 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
         (len(pack.speeds) > 0 and all(0.5 <= s <= 2.0 for s in pack.speeds), "speeds must lie in 0.5 … 2"),
         (2 <= training.batch <= 1024, "training.batch must lie between 2 and 1024"),
         (training.steps >= 1, "training.steps must be at least 1"),
-        (0 < (training.generator_rate or 0.5) < 1, "training.generator_rate must lie between 0 and 1"),
+        (
+            training.generator_rate is None or 0 < training.generator_rate < 1,
+            "training.generator_rate must lie between 0 and 1",
+        ),
         (0 < training.discriminator_rate < 1, "training.discriminator_rate must lie between 0 and 1"),
         (
             0 <= training.beta_1 < 1 and 0 <= training.beta_2 < 1,
