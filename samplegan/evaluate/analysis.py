@@ -9,18 +9,22 @@ import contextlib
 import math
 import multiprocessing
 import os
+import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from samplegan.errors import InputError, Stopped
+from samplegan.errors import InputError, MachineError, Stopped
 from samplegan.evaluate.distributions import (
     LEAST_SPREADS,
     Defects,
@@ -50,7 +54,7 @@ class Measured:
 
     features: F32  # [DIMENSION]
     characteristics: dict[str, float]  # nan throughout for silence
-    copy_distance: float  # to the nearest training sound; nan without training sounds
+    copy_distance: float  # to the nearest training sound; nan where not looked for
     flaws: Defects | None  # None where not asked for, and for silence
     kick: KickTest | None
     is_silent: bool
@@ -83,30 +87,28 @@ class Measurer:
     def features(self, maker: Maker) -> F32:
         return self.embedding.features(maker())
 
-    def everything(self, maker: Maker, *, in_detail: bool) -> Measured:
-        """`in_detail` looks for flaws and for what makes a kick, too."""
+    def everything(self, maker: Maker, *, in_detail: bool, copies: bool) -> Measured:
+        """`in_detail` looks for flaws and for what makes a kick, `copies` for the nearest training sound, too."""
         audio = maker()
+        nearest = self.search.nearest(audio)[0] if copies and self.search is not None else math.nan
         try:
             described = characteristics(audio)
         except InputError:
-            return Measured(np.zeros(DIMENSION, np.float32), _SILENCE, self._nearest(audio), None, None, True)
+            return Measured(np.zeros(DIMENSION, np.float32), _SILENCE, nearest, None, None, True)
         return Measured(
             features=self.embedding.features(audio),
             characteristics=described,
-            copy_distance=self._nearest(audio),
+            copy_distance=nearest,
             flaws=defects([audio]) if in_detail else None,
             kick=kick_test([audio]) if in_detail else None,
             is_silent=False,
         )
 
-    def _nearest(self, audio: F32) -> float:
-        return math.nan if self.search is None else self.search.nearest(audio)[0]
-
 
 class Workers:
     """`jobs` processes that measure; with one job it is this process. Use it as a context manager.
 
-    Raises Stopped on Ctrl-C and SIGTERM, between two sounds.
+    Raises Stopped on Ctrl-C and SIGTERM, between two sounds, and MachineError if a process is killed.
     """
 
     def __init__(self, measurer: Measurer, jobs: int, stop: StopSignal, progress: Progress) -> None:
@@ -115,15 +117,20 @@ class Workers:
         self._stop = stop
         self._progress = progress
         self._pool: ProcessPoolExecutor | None = None
+        self._folder: TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
         if self._jobs > 1:
+            # By a file: a process that dies before it has read a long argument would be waited for forever.
+            self._folder = TemporaryDirectory(prefix="samplegan-")
+            handed_over = Path(self._folder.name, "measurer")
+            handed_over.write_bytes(pickle.dumps(self._measurer))
             self._pool = ProcessPoolExecutor(
                 self._jobs,
                 # Not forked: a copy of a process with threads can wait forever for one that it does not have.
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_start,
-                initargs=(self._measurer,),
+                initargs=(handed_over,),
             )
         return self
 
@@ -132,14 +139,16 @@ class Workers:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def features(self, sounds: Sounds) -> F32:
         """The features of every sound, [sound, DIMENSION]."""
         return np.stack(self._each(Measurer.features, sounds))
 
-    def measure(self, sounds: Sounds, *, in_detail: bool = False) -> MeasuredSet:
+    def measure(self, sounds: Sounds, *, in_detail: bool = False, copies: bool = True) -> MeasuredSet:
         """Every sound of a set."""
-        found = self._each(partial(Measurer.everything, in_detail=in_detail), sounds)
+        found = self._each(partial(Measurer.everything, in_detail=in_detail, copies=copies), sounds)
         heard = [each for each in found if each.flaws is not None]
         return MeasuredSet(
             sounds=sounds,
@@ -152,23 +161,30 @@ class Workers:
         )
 
     def _each(self, task: Callable[[Measurer, Maker], T], sounds: Sounds) -> list[T]:
-        found = []
-        with _one_thread_each():
-            results = (
-                (task(self._measurer, maker) for maker in sounds.makers)
-                if self._pool is None
-                else self._pool.map(partial(_work, task), sounds.makers, chunksize=_SOUNDS_AT_ONCE)
-            )
-            for result in results:
-                found.append(result)
-                self._progress.advance()
-                if self._stop.number is not None:
-                    raise Stopped(
-                        "stopped; nothing was written",
-                        signal_number=self._stop.number,
-                        hint="the same command starts again",
-                    )
-        return found
+        try:
+            with _one_thread_each():
+                return list(self._counted(self._results(task, sounds)))
+        except BrokenProcessPool as error:
+            raise MachineError(
+                "a process that measures sounds was ended from outside",
+                hint="perhaps there is too little memory: try fewer --jobs",
+            ) from error
+
+    def _results(self, task: Callable[[Measurer, Maker], T], sounds: Sounds) -> Iterator[T]:
+        if self._pool is None:
+            return (task(self._measurer, maker) for maker in sounds.makers)
+        return self._pool.map(partial(_work, task), sounds.makers, chunksize=_SOUNDS_AT_ONCE)
+
+    def _counted(self, results: Iterator[T]) -> Iterator[T]:
+        for result in results:
+            yield result
+            self._progress.advance()
+            if self._stop.number is not None:
+                raise Stopped(
+                    "stopped; nothing was written",
+                    signal_number=self._stop.number,
+                    hint="the same command starts again",
+                )
 
 
 def combined_defects(found: Sequence[Defects]) -> Defects:
@@ -214,10 +230,10 @@ def _combined_kick_tests(found: Sequence[Measured]) -> KickTest:
 _measurer: Measurer
 
 
-def _start(measurer: Measurer) -> None:
+def _start(handed_over: Path) -> None:
     global _measurer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the first process ends the others
-    _measurer = measurer
+    _measurer = pickle.loads(handed_over.read_bytes())
 
 
 def _work(task: Callable[[Measurer, Maker], T], maker: Maker) -> T:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from samplegan.evaluate.figures import Picture
-from samplegan.evaluate.report import BASELINE, BESIDE, CEILING, FLOOR, SUBJECT, Report, targets
+from samplegan.evaluate.report import Report, targets
 from samplegan.evaluate.table import (
     CHARACTERISTICS,
     COLUMNS,
+    SETS,
     characteristic_words,
     flaw_words,
     heading,
@@ -19,13 +20,6 @@ from samplegan.evaluate.table import (
     verdict,
 )
 
-_KINDS = {
-    SUBJECT: "what is judged",
-    BESIDE: "beside it",
-    FLOOR: "training sounds: as near as real sounds of other kits come",
-    CEILING: "training sounds through the model's image and back",
-    BASELINE: "baseline",
-}
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1e; --quiet: #5b5b60; --line: #d7d7db; --back: #fff; --mark: #eef5f7;
   --good: #1d6b3a; --bad: #a03018; }
@@ -64,9 +58,8 @@ def page(report: Report, pictures: Mapping[str, Picture]) -> str:
         *(f"<p>{escape(line)}</p>" for line in notes(report)),
         "<h2>Every set against the held-out sounds</h2>",
         _sets(report),
-        "<dl>",
-        *(f"<dt>{escape(column.heading)}</dt><dd>{escape(column.meaning)}</dd>" for column in COLUMNS),
-        "</dl>",
+        _lines((name, words) for name, words in SETS.items() if name in {row.name for row in report.rows}),
+        _lines((column.heading, column.meaning) for column in COLUMNS),
         "<h2>Targets</h2>",
         _targets(report),
     ]
@@ -94,7 +87,7 @@ def _sets(report: Report) -> str:
             row.name,
             [column.words(row) for column in COLUMNS],
             kind=row.kind,
-            hint=_KINDS[row.kind],
+            hint=SETS.get(row.name, ""),
         )
         for row in report.rows
     ]

@@ -21,8 +21,10 @@ from samplegan.dataset import FEWEST_SOUNDS, _manifest_rows, training_sound
 from samplegan.errors import ConfigError, InputError, UnreadableAudio
 from samplegan.files import sha256_of
 from samplegan.inspection import Skipped
-from samplegan.render import ModelLike, RepresentationLike, random_generator
+from samplegan.render import random_generator
+from samplegan.representation import Representation
 from samplegan.roundtrip import _category_told_by
+from samplegan.store import Model
 
 F32 = NDArray[np.float32]
 Maker = Callable[[], F32]  # of one sound, float32 [2, length_samples]; can be sent to another process
@@ -86,11 +88,10 @@ def read_folder(folder: Path, name: str, length_samples: int) -> Sounds:
     return Sounds(name, tuple(makers), tuple(files), tuple(skipped))
 
 
-def model_sounds(model: ModelLike, count: int, seed: int, length_samples: int) -> Sounds:
-    """The first `count` sounds of a seed, straight from the generator and the representation.
+def model_sounds(model: Model, count: int, seed: int, length_samples: int) -> Sounds:
+    """The first `count` draws of a seed, straight from the generator and the representation.
 
-    They are `render`'s first attempts at files 1 … count before it finishes or refuses any of them. A sound whose image
-    is no number is silent.
+    Nothing is finished, refused or chosen, as `render` would. A sound whose image is no number is silent.
     """
     import torch
 
@@ -106,7 +107,7 @@ def model_sounds(model: ModelLike, count: int, seed: int, length_samples: int) -
     return Sounds(model.name, tuple(makers))
 
 
-def heard(representation: RepresentationLike, image: F32, seed: int, length_samples: int) -> F32:
+def heard(representation: Representation, image: F32, seed: int, length_samples: int) -> F32:
     """An image [2, band, frame] as a sound of a set."""
     if not np.isfinite(image).all():
         return np.zeros((2, length_samples), dtype=np.float32)

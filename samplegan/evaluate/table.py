@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from samplegan.evaluate import baselines
 from samplegan.evaluate.distributions import Defects, Difference, KickTest
-from samplegan.evaluate.report import Report, Row, Target, memoriser_is_caught, targets
+from samplegan.evaluate.report import CEILING, FLOOR, Report, Row, Target, memoriser_is_caught, targets
 from samplegan.validation import printable
 
 F64 = NDArray[np.float64]
@@ -58,6 +59,16 @@ CHARACTERISTICS = {
     "hardness_db": Label("hardness", "dB"),
     "warmth_db": Label("warmth", "dB"),
 }
+
+
+SETS = {
+    FLOOR: "training sounds: as near as sounds of other kits come",
+    CEILING: "training sounds through the model's image and back: what the image costs",
+    baselines.MEMORISER: "training sounds drawn again: near in everything but copies",
+    baselines.PCA_GAUSSIAN: "draws of a linear model of the training images",
+    baselines.SYNTHESISER: "the drum synthesiser, which learns nothing",
+}
+"""What stands beside a model."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +124,13 @@ def table(report: Report) -> str:
             for row in report.rows
         ),
         "",
-        *(f"{column.heading:<7}{column.meaning}" for column in COLUMNS),
+        *(f"{row.name:<{width}} {SETS[row.name]}" for row in report.rows if row.name in SETS),
+        "",
+        *(f"{column.heading:<{width}} {column.meaning}" for column in COLUMNS),
         "",
         f"targets for {subject.name}",
         *(
-            f"  {target.name:<22}{target.value:>8.3f} {'≥' if target.at_least else '≤'} {target.limit:<8.3f}"
+            f"  {target.name:<27}{target.value:>8.3f} {'≥' if target.at_least else '≤'} {target.limit:<8.3f}"
             f"{verdict(target):<9}{target.why}"
             for target in targets(report)
         ),

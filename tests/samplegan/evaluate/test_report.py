@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,16 @@ import pytest
 from samplegan import synth
 from samplegan.categories import category_named
 from samplegan.cli import run
-from samplegan.errors import ConfigError, InputError
+from samplegan.errors import ConfigError, InputError, MachineError
 from samplegan.evaluate import baselines
-from samplegan.evaluate.analysis import combined_defects
+from samplegan.evaluate.analysis import Measurer, Workers, combined_defects
 from samplegan.evaluate.distributions import defects, kick_test
-from samplegan.evaluate.embedding import Projection
+from samplegan.evaluate.embedding import Embedding, Projection
 from samplegan.evaluate.report import Report, check_out, evaluate, memoriser_is_caught, targets, write_report
+from samplegan.evaluate.sets import Sounds
 from samplegan.evaluate.table import CHARACTERISTICS, COLUMNS, table
+from samplegan.progress import Progress
+from samplegan.signals import StopSignal
 
 COUNT = 24
 
@@ -89,7 +94,7 @@ def test_margins_are_wider_for_other_categories(report: Report):
     for narrow, wide in zip(targets(report), targets(other), strict=True):
         assert (narrow.name, narrow.value) == (wide.name, wide.value)
         margins = [abs(each.limit - narrow.value) for each in (narrow, wide)]
-        if "baseline" in narrow.why:
+        if "baseline" in narrow.name:
             assert margins[0] == margins[1]
         else:
             assert wide.limit < narrow.limit if narrow.at_least else wide.limit > narrow.limit
@@ -320,3 +325,13 @@ def test_what_was_skipped_makes_it_partial(report: Report, monkeypatch, capsys):
     assert run(["evaluate", "tiny", "--against", "a"]) == 4
     told = capsys.readouterr()
     assert "x.wav: the file is silent" in told.out and "1 file could not be read" in told.err
+
+
+def test_a_process_that_is_killed_is_told_and_not_waited_for():
+    many = Sounds("", (partial(os._exit, 9),) * 6)
+    measurer = Measurer(Embedding(0.2), None)
+    with (
+        pytest.raises(MachineError, match="ended from outside"),
+        Workers(measurer, 2, StopSignal(), Progress("", quiet=True)) as workers,
+    ):
+        workers.features(many)
