@@ -20,6 +20,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from samplegan.config import Source
 from samplegan.dataset import Sound, _folder_sounds, _manifest_rows
 from samplegan.errors import ConfigError, SampleganError
 from samplegan.files import machine_error, write_atomic
@@ -106,7 +107,10 @@ def _different_sounds(folder: Path) -> list[Sound]:
     """The sounds of a folder, the first of several with the same content: a copy would stand on both sides."""
     skipped: list[tuple[str, str]] = []
     return list(
-        {sound.content: sound for sound in reversed(list(_folder_sounds(folder, "", skipped)))}.values()
+        {
+            sound.content: sound
+            for sound in reversed(list(_folder_sounds(folder, Source(licence=""), skipped)))
+        }.values()
     )[::-1]
 
 
