@@ -129,6 +129,13 @@ def _everything(
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel="Output")
 ]
+Control = Annotated[
+    float,
+    typer.Option(
+        help="-3 … 3, in standard deviations of the model's sounds.",
+        rich_help_panel="Character",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel="Output")]
 
 
@@ -141,6 +148,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", r
     epilog="""
 samplegan render kick --count 200 --out MyPack/
 samplegan render kick --count 50 --out Short/ --length 250ms --seed 7 --truncation 0.7
+samplegan render kick --count 50 --out Punchy/ --punchy +1 --bright -1 --pitch F1
 samplegan render mykick.safetensors --count 500 --out MyPack/ --resume""",
 )
 def render(
@@ -176,6 +184,27 @@ def render(
         ),
     ] = None,
     ceiling: Annotated[float, typer.Option(help="True-peak ceiling, dBTP.", rich_help_panel="Sound")] = -1.0,
+    punchy: Control = 0.0,
+    bright: Control = 0.0,
+    long: Control = 0.0,
+    noisy: Control = 0.0,
+    wide: Control = 0.0,
+    pitch: Annotated[
+        str | None,
+        typer.Option(
+            help="Tune every sound: F1, c#2, 43.65, or F in any octave.",
+            rich_help_panel="Character",
+            show_default=False,
+        ),
+    ] = None,
+    gates: Annotated[
+        bool,
+        typer.Option(
+            "--gates/--no-gates",
+            help="Leave out flawed sounds, copies of training sounds, and those too like another.",
+            rich_help_panel="Sound",
+        ),
+    ] = True,
     format: Annotated[str, typer.Option(help="wav or flac.", rich_help_panel="Output")] = "wav",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the pack in --out.", rich_help_panel="Output")
@@ -222,7 +251,21 @@ def render(
         "skip-existing": Existing.SKIP,
     }[existing_name]
     loaded = load_model(model)
-    options = RenderOptions(seed, seconds, truncation, format.lower(), loudness, ceiling)
+    options = RenderOptions(
+        seed,
+        seconds,
+        truncation,
+        format.lower(),
+        loudness,
+        ceiling,
+        punchy=punchy,
+        bright=bright,
+        long=long,
+        noisy=noisy,
+        wide=wide,
+        pitch=pitch,
+        gates=gates,
+    )
     plan = plan_render(loaded, out, count=count, options=options, existing=existing)
     if dry_run:
         _print_json(plan.to_dict()) if as_json else print(plan.summary())

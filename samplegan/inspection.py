@@ -108,7 +108,7 @@ def inspect_file(path: Path) -> Report:
     try:
         # Runs of equal samples are counted before resampling, which would bend them.
         descriptors = replace(describe(audio), clipped_runs=_clipped_runs(source))
-        defects = _defects(descriptors, loudness, channels=source.info.channels)
+        defects = defects_of(descriptors, loudness, channels=source.info.channels)
     except InputError as error:
         defects = (Defect("no_sound", error.what),)
     info = source.info
@@ -244,7 +244,8 @@ def summary_table(inspection: Inspection) -> str:
     return "\n".join(lines)
 
 
-def _defects(sound: Descriptors, loudness: Loudness, *, channels: int) -> tuple[Defect, ...]:
+def defects_of(sound: Descriptors, loudness: Loudness, *, channels: int) -> tuple[Defect, ...]:
+    """What a producer would send a measured sound back for."""
     found: list[Defect] = []
     if sound.clipped_runs:
         found.append(Defect("clipped", f"clipped: {_times(sound.clipped_runs)} at full scale"))

@@ -1,20 +1,26 @@
-"""Seeds → latents → images → audio → finished files.
+"""Seeds → latents → codes → images → audio → finished files.
 
 File *i* depends only on the model's bytes, the seed, *i* and the options: not on how many files the pack has,
 on the number of threads, or on what was rendered before. So a pack can be stopped, killed, resumed and
 extended, and ends as if it had been rendered in one go.
+
+With gates (`samplegan.gates`) files come in blocks of 16, chosen from 24 candidates: a block is made as a whole, even
+if not all of its files are wanted. Without, every file is a block of its own, and its only candidate.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
 import shutil
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
@@ -26,10 +32,11 @@ from numpy.typing import NDArray
 from samplegan import __version__
 from samplegan.audio import SAMPLE_RATE, flac_bytes, wav_bytes
 from samplegan.categories import category_named
-from samplegan.descriptors import describe
-from samplegan.errors import ConfigError, MachineError, PartialError, Stopped
+from samplegan.descriptors import PITCH_CONFIDENT, Descriptors, describe
+from samplegan.errors import ConfigError, InputError, MachineError, PartialError, Stopped
 from samplegan.files import machine_error, remove_stale_temporaries, write_atomic
 from samplegan.finishing import SHORTEST_SECONDS, Finished, Unusable, finish
+from samplegan.gates import BLOCK_CANDIDATES, BLOCK_FILES, Fingerprints, fingerprint, flaw, most_diverse
 from samplegan.loudness import CEILING_DBTP
 from samplegan.pack.manifest import (
     JOURNAL_NAME,
@@ -43,11 +50,15 @@ from samplegan.pack.manifest import (
 from samplegan.pack.names import file_name, name_words
 from samplegan.progress import Progress
 from samplegan.signals import StopSignal
+from samplegan.steering import CONTROLS, Directions, require_steerable
+from samplegan.tuning import parse_pitch, settled_hz, transposed
 
 F32 = NDArray[np.float32]
 ATTEMPTS = 8  # at a sound, before it counts as failed
 FORMATS = ("wav", "flac")
 LARGEST_SEED = 2**64 - 1
+TUNED_CENTS = 3.0  # how near to the note a sound is brought, where its pitch can be measured
+TUNINGS = 4  # of a sound, at most
 _HEADER_BYTES = 4096  # of one file, and of its line in the manifest
 _SPARE_BYTES = 8_000_000
 _POLL_SECONDS = 0.2
@@ -58,6 +69,10 @@ class RepresentationLike(Protocol):
 
     @property
     def length_seconds(self) -> float: ...
+    @property
+    def bands(self) -> int: ...
+    @property
+    def partials(self) -> int: ...
     def synthesise(self, image: F32, *, seed: int = 0) -> F32: ...
 
 
@@ -78,7 +93,17 @@ class ModelLike(Protocol):
     def card(self) -> dict[str, Any]: ...
     @property
     def latent_dim(self) -> int: ...
+    @property
+    def directions(self) -> Directions | None: ...  # of its controls; None: it has none
+    @property
+    def fingerprints(self) -> Fingerprints | None: ...  # of its training sounds; None: it has none
+    def codes(self, latents: F32, truncation: float = 1.0) -> F32: ...
+    def decode(self, codes: F32) -> F32: ...
     def images(self, latents: F32, truncation: float = 1.0) -> F32: ...
+
+
+Draw = Callable[[int, np.random.Generator], tuple[F32, int]]
+"""The image of a candidate, by its number and random numbers of its own, and the seed of its noise."""
 
 
 class Existing(Enum):
@@ -100,6 +125,20 @@ class RenderOptions:
     format: str = "wav"
     loudness_lufs: float | None = None  # momentary maximum; None: the category's
     ceiling_dbtp: float = CEILING_DBTP
+    punchy: float = (
+        0.0  # this and the next four: `samplegan.steering`, in standard deviations of the model's sounds
+    )
+    bright: float = 0.0
+    long: float = 0.0
+    noisy: float = 0.0
+    wide: float = 0.0
+    pitch: str | None = None  # a note or a frequency that the body settles at; None: the sound's own
+    gates: bool = False  # leave out what is flawed, a copy or too like another (the command does)
+
+    @property
+    def controls(self) -> dict[str, float]:
+        """By name."""
+        return {name: getattr(self, name) for name in CONTROLS}
 
     def checked(self, model: ModelLike) -> RenderOptions:
         """With the model's defaults filled in. Raises ConfigError for a value out of range."""
@@ -134,13 +173,23 @@ class RenderOptions:
         for fine, complaint, hint in checks:
             if not fine:
                 raise ConfigError(complaint, hint=hint)
-        return RenderOptions(
-            self.seed,
-            self.length_seconds,
-            truncation,
-            self.format,
-            float(loudness_lufs),
-            float(self.ceiling_dbtp),
+        require_steerable(
+            model.directions if any(self.controls.values()) else None, self.controls, model.name
+        )
+        if self.pitch is not None:
+            parse_pitch(self.pitch)
+            if model.representation.partials == 0:
+                raise ConfigError(
+                    f"--pitch needs sounds with a body, and those of the model '{model.name}' have none",
+                    hint="kicks, snares, toms and percussion have one, in models of the architecture 'body-gan'",
+                )
+        as_numbers: dict[str, Any] = {name: float(amount) for name, amount in self.controls.items()}
+        return replace(
+            self,
+            truncation=truncation,
+            loudness_lufs=float(loudness_lufs),
+            ceiling_dbtp=float(self.ceiling_dbtp),
+            **as_numbers,
         )
 
 
@@ -159,6 +208,7 @@ class RenderPlan:
 
     folder: Path
     header: Header
+    options: RenderOptions
     count: int
     kept: dict[int, FileRecord]  # there already, with the recorded bytes
     replaced: list[str]  # files of an earlier pack that will be removed
@@ -216,6 +266,7 @@ class RenderSummary:
     failed: list[int]
     limited: int  # of the written ones: held below the loudness target by the ceiling
     seconds: float
+    rejected: dict[str, int] = field(default_factory=dict)  # by the gates, by reason
     nothing_to_do: bool = False
     files: list[str] = field(default_factory=list)  # the whole pack's, in order
 
@@ -231,6 +282,9 @@ class RenderSummary:
             parts.append(f"{self.kept} kept")
         if self.limited:
             parts.append(f"{self.limited} held below the loudness target by the ceiling")
+        if self.rejected:
+            told = ", ".join(f"{number} {reason}" for reason, number in sorted(self.rejected.items()))
+            parts.append(f"left out: {told}")
         if self.failed:
             parts.append(f"{len(self.failed)} failed")
         return f"{self.folder}: " + ", ".join(parts)
@@ -240,10 +294,11 @@ class RenderSummary:
         if self.failed:
             shown = ", ".join(map(str, self.failed[:8])) + (" …" if len(self.failed) > 8 else "")
             return PartialError(
-                f"{len(self.failed)} of {len(self.failed) + self.written + self.kept} sounds stayed silent "
-                f"or broken after {ATTEMPTS} attempts each (numbers {shown})",
+                f"{len(self.failed)} of {len(self.failed) + self.written + self.kept} sounds stayed unusable "
+                f"after {ATTEMPTS} attempts each (numbers {shown})",
                 file=self.folder,
-                hint="train the model longer, or try a lower --truncation",
+                hint="train the model longer, or try a lower --truncation"
+                + (" or --no-gates" if self.rejected else ""),
             )
         if self.nothing_to_do:
             return PartialError(
@@ -280,11 +335,16 @@ def plan_render(
     count: int,
     options: RenderOptions | None = None,
     existing: Existing = Existing.REFUSE,
+    made_from: dict[str, Any] | None = None,
 ) -> RenderPlan:
-    """Check all that can be checked before the first sound; write nothing. Raises as `render` does."""
+    """Check all that can be checked before the first sound; write nothing. Raises as `render` does.
+
+    `made_from` is what else the bytes depend on, where the sounds are not the model's own.
+    """
     if count < 1:
         raise ConfigError(f"--count must be at least 1, not {count}")
-    header = _header(model, (options or RenderOptions()).checked(model))
+    options = (options or RenderOptions()).checked(model)
+    header = _header(model, asdict(options) | (made_from or {}))
     earlier = _earlier_pack(folder, existing)
     overwrites = earlier is not None and existing is Existing.OVERWRITE
     kept: dict[int, FileRecord] = {}
@@ -301,6 +361,7 @@ def plan_render(
     plan = RenderPlan(
         folder=folder,
         header=header,
+        options=options,
         count=count,
         kept=kept,
         replaced=replaced,
@@ -320,8 +381,10 @@ def carry_out(
     jobs: int | None = None,
     existing: Existing = Existing.REFUSE,
     quiet: bool = True,
+    draw: Draw | None = None,
+    in_order: bool = False,
 ) -> RenderSummary:
-    """Do what `plan` says."""
+    """Do what `plan` says. `draw` makes the images instead of the model; `in_order` puts the number first in names."""
     began = time.monotonic()
     if jobs is not None and jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, not {jobs}")
@@ -339,14 +402,14 @@ def carry_out(
         )
     _make_room(plan)
     journal = Journal(plan.folder, plan.header, plan.kept)
-    writer = _Writer(plan, model, journal)
+    writer = _Writer(plan, model, journal, draw or drawn_by(model, plan.options), in_order=in_order)
     stop = StopSignal()
     try:
         with (
             stop.listening(),
             Progress("rendering", plan.count, done=plan.count - plan.missing, quiet=quiet) as progress,
         ):
-            written, failed = _work(plan.indices(), writer, jobs or _cores(), stop, progress)
+            written, failed = _work(writer.units(plan.indices()), writer, jobs or _cores(), stop, progress)
         if stop.number is not None and len(written) + len(failed) < plan.missing:
             raise Stopped(
                 f"stopped after {len(journal.records)} of {plan.count} files",
@@ -364,6 +427,7 @@ def carry_out(
         failed=sorted(failed),
         limited=sum(1 for record in written if record.limited_by == "ceiling"),
         seconds=time.monotonic() - began,
+        rejected=dict(writer.rejected),
         files=[journal.records[index].file for index in sorted(journal.records)],
     )
 
@@ -371,19 +435,87 @@ def carry_out(
 # --- one sound
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A finished sound that may become a file."""
+
+    number: int  # from 1; without gates, the file's
+    attempt: int  # how many sounds before it were silent, broken or refused by the gates
+    finished: Finished
+    descriptors: Descriptors
+    fingerprint: F32 | None = None  # with gates
+    nearest_training: float | None = (
+        None  # the distance to the nearest training sound, where the model knows them
+    )
+
+
 def render_sound(model: ModelLike, index: int, options: RenderOptions) -> Sound:
     """Render file number `index` (from 1): a pure function of the model, the index and the checked options.
 
-    Raises Unusable if every attempt was silent or broken.
+    Raises Unusable if every attempt was silent, broken or refused. With gates its whole block is made for it.
+    """
+    files, candidates = _block_size(options)
+    draw = drawn_by(model, options)
+    block, place = divmod(index - 1, files)
+    found: list[Candidate | None] = []
+    for number in range(block * candidates + 1, (block + 1) * candidates + 1):
+        try:
+            found.append(candidate(model, number, options, draw))
+        except Unusable as error:
+            reason = error
+            found.append(None)
+    kept = chosen(found, files)
+    if place >= len(kept):
+        raise Unusable(f"sound {index} is unusable after {ATTEMPTS} attempts: {reason}")
+    return _sound(model, index, options, kept[place])
+
+
+def candidate(
+    model: ModelLike, number: int, options: RenderOptions, draw: Draw, rejected: Counter[str] | None = None
+) -> Candidate:
+    """Make candidate `number` (from 1). Raises Unusable if every attempt was silent, broken or refused by the gates;
+    `rejected` counts the latter.
     """
     for attempt in range(ATTEMPTS):
         try:
-            finished = _attempt(model, index, attempt, options)
+            found = _attempt(model, number, attempt, options, draw)
+            if options.gates:
+                found = _admitted(model, found, options)
         except Unusable as error:
             reason = error
+            if isinstance(error, _Refused) and rejected is not None:
+                rejected[str(error)] += 1
         else:
-            return _sound(model, index, attempt, options, finished)
-    raise Unusable(f"sound {index} is unusable after {ATTEMPTS} attempts: {reason}")
+            return found
+    raise Unusable(f"sound {number} is unusable after {ATTEMPTS} attempts: {reason}")
+
+
+def chosen(candidates: list[Candidate | None], files: int) -> list[Candidate]:
+    """The candidates of a block that become its files, in order; fewer than `files` if too few are usable."""
+    usable = [each for each in candidates if each is not None]
+    if len(usable) <= files:
+        return usable
+    prints = np.stack([each.fingerprint for each in usable if each.fingerprint is not None])
+    return [usable[index] for index in most_diverse(prints, files)]
+
+
+def drawn_by(model: ModelLike, options: RenderOptions) -> Draw:
+    """The model's own images, steered as the options say."""
+    assert options.truncation is not None  # checked options have it
+    truncation = options.truncation
+    wanted = options.controls
+
+    def draw(_number: int, random: np.random.Generator) -> tuple[F32, int]:
+        phase_seed = int(random.integers(2**62))
+        latent = random.standard_normal(model.latent_dim).astype(np.float32)
+        # One sound per forward pass: in a larger batch the last bits would depend on the batch.
+        if model.directions is None or not any(wanted.values()):
+            return model.images(latent[np.newaxis], truncation=truncation)[0], phase_seed
+        code = model.codes(latent[np.newaxis], truncation)[0]
+        code = model.directions.steered(model, code, wanted)
+        return model.decode(code[np.newaxis])[0], phase_seed
+
+    return draw
 
 
 def random_generator(seed: int, index: int, attempt: int) -> np.random.Generator:
@@ -393,27 +525,79 @@ def random_generator(seed: int, index: int, attempt: int) -> np.random.Generator
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
-def _attempt(model: ModelLike, index: int, attempt: int, options: RenderOptions) -> Finished:
-    assert options.truncation is not None  # checked options have both
-    assert options.loudness_lufs is not None
-    random = random_generator(options.seed, index, attempt)
-    phase_seed = int(random.integers(2**62))
-    latent = random.standard_normal(model.latent_dim).astype(np.float32)
-    # One sound per forward pass: in a larger batch the last bits would depend on the batch.
-    image = model.images(latent[np.newaxis], truncation=options.truncation)[0]
+class _Refused(Unusable):
+    """Refused by a gate, whose name is the message."""
+
+
+def _block_size(options: RenderOptions) -> tuple[int, int]:
+    """How many files a block has, and how many candidates they are chosen from."""
+    return (BLOCK_FILES, BLOCK_CANDIDATES) if options.gates else (1, 1)
+
+
+def _attempt(model: ModelLike, number: int, attempt: int, options: RenderOptions, draw: Draw) -> Candidate:
+    image, phase_seed = draw(number, random_generator(options.seed, number, attempt))
     if not np.isfinite(image).all():
         raise Unusable("the image has values that are not numbers")
-    return finish(
+    finished, descriptors = _heard(model, image, phase_seed, options)
+    if options.pitch is None:
+        return Candidate(number, attempt, finished, descriptors)
+    # The tracks say where the body settles; what is measured says it of the whole sound, to a cent.
+    pitch, bands = parse_pitch(options.pitch), model.representation.bands
+    here_hz = settled_hz(image, bands)
+    if here_hz is None:
+        raise Unusable("there is no body to tune")
+    target_hz, octaves = pitch.near(here_hz), 0.0
+    missing = math.log2(target_hz / here_hz)
+    for _ in range(TUNINGS):
+        octaves += missing
+        finished, descriptors = _heard(model, transposed(image, bands, octaves), phase_seed, options)
+        if descriptors.pitch_hz is None or descriptors.pitch_confidence < PITCH_CONFIDENT:
+            break
+        missing = math.log2(target_hz / descriptors.pitch_hz)
+        if (
+            abs(missing) * 1200.0 <= TUNED_CENTS or abs(missing) > 0.5
+        ):  # another octave: another tone is heard
+            break
+    return Candidate(number, attempt, finished, descriptors)
+
+
+def _heard(
+    model: ModelLike, image: F32, phase_seed: int, options: RenderOptions
+) -> tuple[Finished, Descriptors]:
+    assert options.loudness_lufs is not None  # checked options have it
+    finished = finish(
         model.representation.synthesise(image, seed=phase_seed),
         length_seconds=options.length_seconds,
         target_lufs=options.loudness_lufs,
         ceiling_dbtp=options.ceiling_dbtp,
     )
+    try:
+        return finished, describe(finished.audio)
+    except InputError as error:
+        raise Unusable(error.what) from error
 
 
-def _sound(model: ModelLike, index: int, attempt: int, options: RenderOptions, finished: Finished) -> Sound:
-    descriptors = describe(finished.audio)
-    name = file_name(model.category, descriptors, index, options.format)
+def _admitted(model: ModelLike, found: Candidate, options: RenderOptions) -> Candidate:
+    """With what the choice needs. Raises _Refused for a flawed sound, or a copy."""
+    audio = found.finished.audio
+    if name := flaw(
+        audio, found.descriptors, found.finished.loudness, was_cut=options.length_seconds is not None
+    ):
+        raise _Refused(name)
+    vector = fingerprint(audio, model.representation.length_seconds)
+    nearest = None
+    if model.fingerprints is not None:
+        nearest = model.fingerprints.nearest(vector)
+        if nearest < model.fingerprints.copy_distance:
+            raise _Refused("copy")
+    return replace(found, fingerprint=vector, nearest_training=nearest)
+
+
+def _sound(
+    model: ModelLike, index: int, options: RenderOptions, found: Candidate, *, in_order: bool = False
+) -> Sound:
+    finished, descriptors = found.finished, found.descriptors
+    name = file_name(model.category, descriptors, index, options.format, in_order=in_order)
     info = {
         "title": name.rpartition(".")[0],
         "software": f"samplegan {__version__}",
@@ -427,7 +611,7 @@ def _sound(model: ModelLike, index: int, attempt: int, options: RenderOptions, f
         file=name,
         index=index,
         seed=options.seed,
-        attempt=attempt,
+        attempt=found.attempt,
         sha256=sha256(data).hexdigest(),
         duration_seconds=round(finished.duration_seconds, 6),
         momentary_lufs=round(loudness.momentary_lufs, 3),
@@ -437,6 +621,8 @@ def _sound(model: ModelLike, index: int, attempt: int, options: RenderOptions, f
         gain_db=round(finished.gain.gain_db, 3),
         limited_by=finished.gain.limited_by,
         descriptors=_rounded(descriptors.to_dict()),
+        candidate=found.number,
+        nearest_training=None if found.nearest_training is None else round(found.nearest_training, 4),
     )
     return Sound(record, finished.audio, data)
 
@@ -455,22 +641,73 @@ def _rounded(value: Any) -> Any:
 # --- many sounds
 
 
-class _Writer:
-    """Renders one file and puts it on the disk; called from several threads."""
+@dataclass
+class _Block:
+    """Files that are chosen together, and what they are chosen from."""
 
-    def __init__(self, plan: RenderPlan, model: ModelLike, journal: Journal) -> None:
+    indices: list[int]  # of the files to write
+    first_candidate: int
+    candidates: list[Candidate | None]
+    missing: int  # candidates
+
+
+Unit = tuple[_Block, int]  # and the place of a candidate in it
+
+
+class _Writer:
+    """Makes candidates, and puts a block's files on the disk once all are there; called from several threads."""
+
+    def __init__(
+        self, plan: RenderPlan, model: ModelLike, journal: Journal, draw: Draw, *, in_order: bool
+    ) -> None:
+        self.rejected: Counter[str] = Counter()
         self._folder = plan.folder
         self._model = model
         self._journal = journal
         self._own = frozenset(plan.changed)
-        self._options = RenderOptions(**plan.header.options)
+        self._options = plan.options
+        self._draw = draw
+        self._in_order = in_order
+        self._lock = threading.Lock()
 
-    def __call__(self, index: int) -> FileRecord | None:
-        """The record of the written file; None if the sound stayed unusable."""
-        try:
-            sound = render_sound(self._model, index, self._options)
-        except Unusable:
-            return None
+    def units(self, indices: Iterator[int]) -> Iterator[Unit]:
+        """What is to be done for these files, block after block."""
+        files, candidates = _block_size(self._options)
+        for number, members in itertools.groupby(indices, lambda index: (index - 1) // files):
+            block = _Block(list(members), number * candidates + 1, [None] * candidates, candidates)
+            yield from ((block, place) for place in range(candidates))
+
+    def __call__(self, unit: Unit) -> list[tuple[int, FileRecord | None]]:
+        """The records of the files written, by index; None for one that there is no usable sound for."""
+        block, place = unit
+        rejected: Counter[str] = Counter()
+        found = None
+        with contextlib.suppress(Unusable):
+            found = candidate(self._model, block.first_candidate + place, self._options, self._draw, rejected)
+        with self._lock:
+            self.rejected += rejected
+            block.candidates[place] = found
+            block.missing -= 1
+            if block.missing:
+                return []
+        return self._written(block)
+
+    def _written(self, block: _Block) -> list[tuple[int, FileRecord | None]]:
+        files, _ = _block_size(self._options)
+        kept = chosen(block.candidates, files)
+        usable = sum(each is not None for each in block.candidates)
+        if usable > len(kept):
+            with self._lock:
+                self.rejected["alike"] += usable - len(kept)
+        block.candidates = []  # some megabytes
+        results: list[tuple[int, FileRecord | None]] = []
+        for index in block.indices:
+            place = (index - 1) % files
+            results.append((index, self._write(index, kept[place]) if place < len(kept) else None))
+        return results
+
+    def _write(self, index: int, found: Candidate) -> FileRecord:
+        sound = _sound(self._model, index, self._options, found, in_order=self._in_order)
         path = self._folder / sound.record.file
         if path.exists() and path.name not in self._own and not _holds(path, sound.data):
             raise ConfigError(
@@ -488,8 +725,8 @@ def _holds(path: Path, data: bytes) -> bool:
 
 
 def _work(
-    indices: Iterator[int],
-    write: Callable[[int], FileRecord | None],
+    units: Iterator[Unit],
+    write: _Writer,
     jobs: int,
     stop: StopSignal,
     progress: Progress,
@@ -499,28 +736,28 @@ def _work(
     """
     written: list[FileRecord] = []
     failed: list[int] = []
-    in_flight: dict[Future[FileRecord | None], int] = {}
+    in_flight: set[Future[list[tuple[int, FileRecord | None]]]] = set()
     problem: BaseException | None = None
     with ThreadPoolExecutor(jobs, initializer=_use_one_torch_thread) as pool:
         while True:
             if stop.number is None and problem is None:
-                for index in itertools.islice(indices, jobs + 1 - len(in_flight)):
-                    in_flight[pool.submit(write, index)] = index
+                for unit in itertools.islice(units, jobs + 1 - len(in_flight)):
+                    in_flight.add(pool.submit(write, unit))
             else:
-                for future in [each for each in in_flight if each.cancel()]:
-                    del in_flight[future]
+                in_flight -= {each for each in in_flight if each.cancel()}
             if not in_flight:
                 break
-            finished, _ = wait(in_flight, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            finished, in_flight = wait(in_flight, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
             for future in finished:
-                index = in_flight.pop(future)
                 if (error := future.exception()) is not None:
                     problem = problem or error
-                elif (record := future.result()) is not None:
-                    written.append(record)
-                    progress.advance()
-                else:
-                    failed.append(index)
+                    continue
+                for index, record in future.result():
+                    if record is None:
+                        failed.append(index)
+                    else:
+                        written.append(record)
+                        progress.advance()
     if problem is not None:
         raise problem
     return written, failed
@@ -542,7 +779,7 @@ def _cores() -> int:
 # --- the folder
 
 
-def _header(model: ModelLike, options: RenderOptions) -> Header:
+def _header(model: ModelLike, options: dict[str, Any]) -> Header:
     data = model.card.get("data")
     return Header(
         version=__version__,
@@ -553,7 +790,7 @@ def _header(model: ModelLike, options: RenderOptions) -> Header:
             "architecture": model.architecture,
             "licences": data.get("licences") if isinstance(data, dict) else None,
         },
-        options=asdict(options),
+        options=options,
     )
 
 

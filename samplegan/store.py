@@ -11,6 +11,7 @@ import functools
 import json
 import os
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +27,16 @@ from samplegan.representation import Representation
 
 if TYPE_CHECKING:
     from samplegan.gan import AnyGenerator
+    from samplegan.gates import Fingerprints
+    from samplegan.steering import Directions
 
 F32 = NDArray[np.float32]
 FORMAT_VERSION = 1
 _METADATA_KEY = "samplegan"
+STEERING, FINGERPRINTS = (
+    "steering.",
+    "fingerprints.",
+)  # before the names of tensors that are not the generator's
 _LARGEST_HEADER_BYTES = 4_000_000
 _DAMAGED = "this is no samplegan model, or it is damaged or was made by another version"
 _COPY_AGAIN = "train it again, or copy it again"
@@ -86,6 +93,8 @@ class Model:
     representation: Representation
     card: dict[str, Any]
     generator: AnyGenerator
+    directions: Directions | None = None  # of its controls
+    fingerprints: Fingerprints | None = None  # of its training sounds
 
     @property
     def latent_dim(self) -> int:
@@ -113,17 +122,30 @@ class Model:
         return self.decode(self.codes(latents, truncation))
 
 
-def save_model(path: Path, generator: AnyGenerator, card: dict[str, Any]) -> None:
-    """Write a generator and its card, whole or not at all; the same model gives the same bytes.
+def save_model(
+    path: Path,
+    generator: AnyGenerator,
+    card: dict[str, Any],
+    *,
+    directions: Directions | None = None,
+    fingerprints: Fingerprints | None = None,
+) -> None:
+    """Write a generator, its card and what is known of it, whole or not at all; the same model gives the same bytes.
 
     Weights are kept as 16-bit numbers: their rounding is far below what training left to chance.
     """
     import safetensors.torch
+    import torch
 
     tensors = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in generator.state_dict().items()
     }
+    for prefix, known in ((STEERING, directions), (FINGERPRINTS, fingerprints)):
+        if known is not None:
+            tensors |= {prefix + name: torch.from_numpy(value) for name, value in known.tensors().items()}
+    if directions is not None:
+        card = card | {"controls": list(directions.controls)}
     document = json.dumps(card | {"format_version": FORMAT_VERSION}, sort_keys=True)
     # One metadata key only: several are written in an order that differs between processes.
     write_atomic(path, safetensors.torch.save(tensors, {_METADATA_KEY: document}))
@@ -219,6 +241,8 @@ def load_model(name_or_path: str) -> Model:
     import safetensors.torch
 
     from samplegan.gan import build_generator
+    from samplegan.gates import Fingerprints
+    from samplegan.steering import Directions
 
     path = find_model(name_or_path)
     card = read_card(path)
@@ -227,8 +251,12 @@ def load_model(name_or_path: str) -> Model:
         representation = Representation.from_document(card["representation"])
         training = _training(card["training"])
         generator = build_generator(training, representation)
-        generator.load_state_dict(safetensors.torch.load_file(path))
+        tensors = safetensors.torch.load_file(path)
+        steering, known = _taken(tensors, STEERING), _taken(tensors, FINGERPRINTS)
+        generator.load_state_dict(tensors)
         name = str(card["name"])
+        directions = Directions.from_tensors(steering, tuple(card["controls"])) if steering else None
+        fingerprints = Fingerprints.from_tensors(known) if known else None
     except (safetensors.SafetensorError, KeyError, ValueError, ConfigError, RuntimeError, OSError) as error:
         raise InputError(_DAMAGED, file=path, hint=_COPY_AGAIN) from error
     generator.eval().requires_grad_(False)
@@ -240,7 +268,15 @@ def load_model(name_or_path: str) -> Model:
         representation=representation,
         card=card,
         generator=generator,
+        directions=directions,
+        fingerprints=fingerprints,
     )
+
+
+def _taken(tensors: dict[str, Any], prefix: str) -> Mapping[str, NDArray]:
+    """Those whose names begin with `prefix`, taken out of the others."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors.pop(name).numpy() for name in names}
 
 
 def _held_out(metrics: dict[str, float]) -> str:

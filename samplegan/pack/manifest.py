@@ -82,13 +82,15 @@ class FileRecord:
     gain_db: float
     limited_by: str  # 'target' (reached), 'ceiling' or 'max_gain'
     descriptors: dict[str, Any] = field(default_factory=dict)
+    candidate: int | None = None  # which of the model's sounds it is; null in packs of earlier versions
+    nearest_training: float | None = None  # distance; under the model's own limit it would count as a copy
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> FileRecord:
-        record = cls(**{each.name: document[each.name] for each in fields(cls)})
+        record = cls(**{each.name: document[each.name] for each in fields(cls) if each.name in document})
         if not isinstance(record.index, int) or record.index < 1 or not _is_plain_name(record.file):
             raise ValueError(f"not a record of a pack's file: {record.file!r}")
         return record

@@ -69,10 +69,16 @@ def key_of(category: str, descriptors: Descriptors) -> str | None:
     return descriptors.note if descriptors.pitch_confidence >= CERTAIN_PITCH else None
 
 
-def file_name(category: str, descriptors: Descriptors, index: int, extension: str) -> str:
-    """The name of file number `index`: `{type}_{words}_{key}_{index}.{extension}`, in plain ASCII."""
+def file_name(
+    category: str, descriptors: Descriptors, index: int, extension: str, *, in_order: bool = False
+) -> str:
+    """The name of file number `index`, in plain ASCII: `{type}_{words}_{key}_{index}.{extension}`, or with the index
+    after the type where files belong `in_order`.
+    """
     key = key_of(category, descriptors)
-    parts = [slug(category), *name_words(category, descriptors), *([key] if key else []), f"{index:03}"]
+    words = [*name_words(category, descriptors), *([key] if key else [])]
+    number = f"{index:03}"
+    parts = [slug(category), number, *words] if in_order else [slug(category), *words, number]
     return "_".join(parts) + f".{extension}"
 
 

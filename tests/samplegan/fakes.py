@@ -10,6 +10,8 @@ from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE
 @dataclass
 class FakeRepresentation:
     length_seconds: float = 0.3
+    bands: int = 4
+    partials: int = 0
 
     def synthesise(self, image, *, seed=0):
         if not np.isfinite(image).all() or image[0, 0, 0] == -1:
@@ -34,6 +36,8 @@ class FakeModel:
     latent_dim: int = 8
     silent_share: float = 0.0  # of the latents
     wait: float = 0.0
+    directions: object = None
+    fingerprints: object = None
 
     def images(self, latents, truncation=1.0):
         import time
