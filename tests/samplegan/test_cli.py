@@ -35,8 +35,8 @@ def tiny_model(tmp_path_factory):
     from samplegan.representation import representation_for
 
     torch.manual_seed(3)
-    training = config.Training(latent_dim=8, generator_width=4)
-    image = config.ImageSettings(bands=32, frames=16, linear_bins=8, dense_frames=4)
+    training = config.Training(code_dim=8, generator_width=4, encoder_width=4)
+    image = config.ImageSettings(bands=32, frames=16, linear_bins=8, dense_frames=4, partials=1)
     representation = representation_for(image, 0.2)
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     card = {
@@ -47,7 +47,9 @@ def tiny_model(tmp_path_factory):
         "training": config.to_document(training),
         "data": {"licences": {"CC0-1.0": 1}},
     }
-    store.save_model(path, build_generator(training, representation.bands, representation.frames), card)
+    generator = build_generator(training, representation)
+    generator.anchors = torch.randn(9, 8)
+    store.save_model(path, generator, card)
     return path
 
 

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from samplegan.categories import CATEGORIES
-from samplegan.config import Pack, Training, completed, from_document, load_pack, to_document
+from samplegan.config import (
+    Pack,
+    Training,
+    category_image,
+    compact_image,
+    completed,
+    from_document,
+    load_pack,
+    to_document,
+)
 from samplegan.errors import ConfigError
 from samplegan.representation import representation_for
 
@@ -32,6 +41,25 @@ def test_defaults_fill_what_is_left_out(tmp_path):
     pack = load_pack(written(tmp_path, "category: kick"))
     assert pack.sources[0].synth == "kick"
     assert pack.training == Training()
+    assert pack.training.architecture == "body-gan"
+    assert completed(pack).image == category_image("kick")
+    assert completed(pack).length_seconds == CATEGORIES["kick"].length_seconds
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_an_architecture_has_the_image_that_it_draws(tmp_path, category):
+    pack = load_pack(written(tmp_path, f"category: {category}\ntraining: {{architecture: stereo-dcgan}}"))
+    assert completed(pack).image == compact_image(category)
+    assert compact_image(category).name == "compact"
+    assert category_image(category).name == "body"
+    pack = load_pack(written(tmp_path, f"category: {category}\nimage: {{name: draft, frames: 32}}"))
+    assert completed(pack).image == pack.image
+
+
+def test_what_has_a_body_has_partials():
+    partials = {category: category_image(category).partials for category in CATEGORIES}
+    assert {category for category, count in partials.items() if count} == {"kick", "snare", "tom", "perc"}
+    assert all(compact_image(category).partials == 0 for category in CATEGORIES)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +121,22 @@ def test_a_pack_survives_as_json():
         ("category: kick\ntraining: {generator_width: 1000000}", "generator_width"),
         ("category: kick\nimage: {bands: 1048576}", "image.bands"),
         ("category: kick\nimage: {tonal_below_hz: .nan}", "tonal_below_hz"),
+        ("category: kick\nimage: {name: bodies}", "'body', 'compact' or 'draft'"),
+        ("category: kick\nimage: {partials: 9}", "image.partials"),
+        ("category: kick\nimage: {partials: -1}", "image.partials"),
+        ("category: kick\nimage: {highest_partial_hz: 1601}", "highest_partial_hz"),
+        ("category: kick\nimage: {highest_partial_hz: .nan}", "highest_partial_hz"),
+        ("category: kick\ntraining: {patience: 0}", "training.patience"),
+        ("category: kick\ntraining: {validate_steps: 0}", "training.validate_steps"),
+        ("category: kick\ntraining: {generator_rate: 0.0}", "generator_rate"),
+        ("category: kick\ntraining: {reconstruction: -1.0}", "training.reconstruction"),
+        ("category: kick\ntraining: {divergence: .nan}", "training.divergence"),
+        ("category: kick\ntraining: {noisiness: .inf}", "training.noisiness"),
+        ("category: kick\ntraining: {game: -0.1}", "training.game"),
+        ("category: kick\ntraining: {game_from_step: -1}", "training.game_from_step"),
+        ("category: kick\ntraining: {aside: -1.0}", "training.aside"),
+        ("category: kick\ntraining: {code_dim: 0}", "training.code_dim"),
+        ("category: kick\ntraining: {encoder_width: 0}", "training.encoder_width"),
     ],
 )
 def test_a_mistake_names_the_file_too(tmp_path, text, words):

@@ -1,5 +1,7 @@
 """Sources to images: aligned, cached, split by kit, with every skipped file counted."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,11 +10,11 @@ from hypothesis import strategies as st
 from samplegan import synth
 from samplegan.audio import wav_bytes
 from samplegan.config import ImageSettings, Pack, Source
-from samplegan.dataset import prepare, split_by_kit
+from samplegan.dataset import prepare, split_by_kit, training_sound
 from samplegan.errors import ConfigError, InputError
 from samplegan.representation import representation_for
 
-SMALL = ImageSettings(bands=32, frames=16, linear_bins=8, dense_frames=4)
+SMALL = ImageSettings(bands=32, frames=16, linear_bins=8, dense_frames=4, partials=1)
 REPRESENTATION = representation_for(SMALL, 0.2)
 
 
@@ -54,7 +56,7 @@ def test_a_synthesised_set_is_cached_and_repeatable(tmp_path):
     pack = pack_of(Source(synth="kick", count=30), speeds=(1.0, 1.1))
     first = prepare(pack, tmp_path, REPRESENTATION, tmp_path / "a")
     again = prepare(pack, tmp_path, REPRESENTATION, tmp_path / "b")
-    assert first.images.shape == (30, 2, 2, 32, 16)
+    assert first.images.shape == (30, 2, 2, 33, 16)
     assert np.array_equal(first.images, again.images)
     assert not np.array_equal(first.images[:, 0], first.images[:, 1])  # the speeds differ
     stamp = (tmp_path / "a" / "images.npy").stat().st_mtime_ns
@@ -62,6 +64,29 @@ def test_a_synthesised_set_is_cached_and_repeatable(tmp_path):
     assert (tmp_path / "a" / "images.npy").stat().st_mtime_ns == stamp
     other = prepare(pack_of(Source(synth="kick", count=31)), tmp_path, REPRESENTATION, tmp_path / "a")
     assert len(other.images) == 31
+
+
+@pytest.mark.parametrize("name", ["body", "compact", "draft"])
+def test_images_are_those_of_the_representation(tmp_path, name):
+    settings = ImageSettings(name=name, bands=64, frames=96, linear_bins=8, dense_frames=4)
+    representation = representation_for(settings, 0.1 if name == "draft" else 0.3)
+    pack = pack_of(Source(synth="kick", count=24), speeds=(1.0, 0.9))
+    data = prepare(pack, tmp_path, representation, tmp_path / "cache")
+    assert data.images.shape == (24, 2, 2, representation.rows, 96)
+    for variation, speed in enumerate((1.0, 0.9)):
+        sound = training_sound(synth.synthesise("kick", 0, 7), speed, representation.length_samples)
+        batch = data.batch(np.array([7]), np.array([variation]))
+        assert batch.dtype == np.float32
+        np.testing.assert_array_equal(batch[0], representation.analyse(sound).astype(np.float16))
+
+
+def test_another_image_is_another_set(tmp_path):
+    pack = pack_of(Source(synth="kick", count=24))
+    one = prepare(pack, tmp_path, REPRESENTATION, tmp_path / "a")
+    without = representation_for(dataclasses.replace(SMALL, partials=0), 0.2)
+    other = prepare(pack, tmp_path, without, tmp_path / "a")
+    assert one.fingerprint != other.fingerprint
+    assert other.images.shape[3] == 32
 
 
 def test_bad_files_are_skipped_counted_and_left_alone(tmp_path):

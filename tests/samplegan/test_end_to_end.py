@@ -15,8 +15,16 @@ category: kick
 length_seconds: 0.3
 sources: [{folder: kicks, licence: cc0}]
 speeds: [0.95, 1.0]
-image: {bands: 64, frames: 32, window_samples: 1024, hop_samples: 256, linear_bins: 20, dense_frames: 12}
-training: {generator_width: 6, discriminator_width: 8, generator_rate: 0.001, discriminator_rate: 0.001, ema_steps: 20}
+image: {bands: 48, frames: 32, dense_frames: 12, partials: 1}
+training:
+  generator_width: 8
+  discriminator_width: 8
+  encoder_width: 8
+  code_dim: 16
+  game_from_step: 60
+  validate_steps: 50
+  discriminator_rate: 0.001
+  ema_steps: 20
 """
 
 
@@ -48,6 +56,7 @@ def test_the_pack_is_what_was_asked_for(rendered):
     manifest = json.loads((folder / "a" / "MANIFEST.json").read_text())
     assert len(manifest["files"]) == 8
     assert manifest["model"]["licences"] == {"cc0": 32}
+    assert manifest["model"]["architecture"] == "body-gan"
     for entry in manifest["files"]:
         audio, rate = soundfile.read(folder / "a" / entry["file"])
         assert rate == 44_100
@@ -75,7 +84,7 @@ def test_training_brings_it_nearer_to_held_out_sounds(rendered):
     samplegan(home, "train", folder, "--name", "untrained", "--steps", "1", "--threads", "1")
     models = json.loads(samplegan(home, "models", "--json"))["models"]
     distance = {m["name"]: m["card"]["metrics"]["held_out_mmd"] for m in models if not m["bundled"]}
-    assert distance["kick"] < 0.75 * distance["untrained"]
+    assert distance["kick"] < 0.25 * distance["untrained"], distance
 
 
 def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(rendered):

@@ -13,8 +13,18 @@ from samplegan.errors import ConfigError, InputError
 from samplegan.gan import build_generator
 from samplegan.representation import representation_for
 
-TRAINING = Training(generator_width=4, latent_dim=8)
-REPRESENTATION = representation_for(ImageSettings(bands=32, frames=16, linear_bins=8, dense_frames=4), 0.2)
+SIZES = {"bands": 32, "frames": 16, "linear_bins": 8, "dense_frames": 4}
+KINDS = {
+    "body-gan": (
+        Training(generator_width=4, encoder_width=4, code_dim=8),
+        representation_for(ImageSettings(partials=1, **SIZES), 0.2),
+    ),
+    "stereo-dcgan": (
+        Training(architecture="stereo-dcgan", generator_width=4, latent_dim=8),
+        representation_for(ImageSettings(name="compact", **SIZES), 0.2),
+    ),
+}
+every_architecture = pytest.mark.parametrize("architecture", KINDS)
 
 
 @pytest.fixture(autouse=True)
@@ -22,31 +32,106 @@ def _home(tmp_path, monkeypatch):
     monkeypatch.setenv("SAMPLEGAN_HOME", str(tmp_path))
 
 
-def saved(path, name="mine", **changes):
+def generator_of(architecture="body-gan"):
     torch.manual_seed(0)
+    generator = build_generator(*KINDS[architecture])
+    if architecture == "body-gan":
+        generator.anchors = torch.randn(7, 8)
+    return generator.eval()
+
+
+def saved(path, name="mine", architecture="body-gan", **changes):
+    training, representation = KINDS[architecture]
     card = {
         "name": name,
         "category": "kick",
-        "representation": REPRESENTATION.to_document(),
-        "training": config.to_document(TRAINING),
+        "representation": representation.to_document(),
+        "training": config.to_document(training),
     }
-    store.save_model(path, build_generator(TRAINING, 32, 16), card | changes)
+    store.save_model(path, generator_of(architecture), card | changes)
     return path
 
 
-def test_a_model_is_found_by_name_and_by_path(tmp_path):
-    path = saved(tmp_path / "models" / "mine.safetensors")
+def latents_for(model, count):
+    return np.random.default_rng(0).normal(size=(count, model.latent_dim)).astype(np.float32)
+
+
+@every_architecture
+def test_a_model_is_found_by_name_and_by_path(tmp_path, architecture):
+    path = saved(tmp_path / "models" / "mine.safetensors", architecture=architecture)
     by_name, by_path = store.load_model("mine"), store.load_model(str(path))
     assert by_name.sha256 == by_path.sha256
-    assert by_name.representation == REPRESENTATION
-    latents = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)
+    assert by_name.architecture == architecture
+    assert by_name.representation == KINDS[architecture][1]
+    latents = latents_for(by_name, 2)
     np.testing.assert_array_equal(by_name.images(latents), by_path.images(latents))
-    centre = by_name.images(np.zeros((1, 8), dtype=np.float32))
-    np.testing.assert_allclose(by_name.images(latents[:1], truncation=0.0), centre, atol=1e-6)
 
 
-def test_the_same_model_gives_the_same_bytes(tmp_path):
-    assert saved(tmp_path / "a.safetensors").read_bytes() == saved(tmp_path / "b.safetensors").read_bytes()
+@every_architecture
+def test_truncation_draws_every_sound_to_one_centre(tmp_path, architecture):
+    model = store.load_model(str(saved(tmp_path / "mine.safetensors", architecture=architecture)))
+    latents = latents_for(model, 2)
+    codes = model.codes(latents, truncation=0.0)
+    if architecture == "body-gan":
+        centre = model.generator.anchors.mean(dim=0, keepdim=True).numpy()
+    else:
+        centre = np.zeros((1, model.latent_dim), dtype=np.float32)
+    np.testing.assert_allclose(codes, np.repeat(centre, 2, axis=0), atol=1e-6)
+    np.testing.assert_allclose(model.images(latents[:1], truncation=0.0), model.decode(centre), atol=1e-5)
+    halfway = (model.codes(latents) + codes) / 2
+    np.testing.assert_allclose(model.codes(latents, truncation=0.5), halfway, atol=1e-5)
+
+
+@every_architecture
+def test_an_image_is_a_decoded_code(tmp_path, architecture):
+    model = store.load_model(str(saved(tmp_path / "mine.safetensors", architecture=architecture)))
+    latents = latents_for(model, 1)
+    codes = model.codes(latents, truncation=0.8)
+    assert codes.shape == (1, 8) and codes.dtype == np.float32
+    images = model.decode(codes)
+    assert images.dtype == np.float32
+    np.testing.assert_array_equal(model.images(latents, truncation=0.8), images)
+    # A code can be moved: that is another sound.
+    assert np.abs(model.decode(codes + np.float32(0.5)) - images).max() > 1e-3
+
+
+@every_architecture
+def test_weights_are_kept_as_16_bit_numbers_and_drawn_with_as_32(tmp_path, architecture):
+    import safetensors.torch
+
+    path = saved(tmp_path / "mine.safetensors", architecture=architecture)
+    kept = safetensors.torch.load_file(path)
+    assert all(tensor.dtype == torch.float16 for tensor in kept.values() if tensor.is_floating_point())
+    model = store.load_model(str(path))
+    exact = generator_of(architecture)
+    for name, tensor in model.generator.state_dict().items():
+        assert tensor.dtype == exact.state_dict()[name].dtype
+        torch.testing.assert_close(tensor, exact.state_dict()[name], rtol=1e-3, atol=1e-6)
+    latents = latents_for(model, 3)
+    with torch.no_grad():
+        wanted = exact.decode(exact.codes(torch.from_numpy(latents))).numpy()
+    if architecture == "body-gan":
+        np.testing.assert_allclose(model.images(latents), wanted, atol=0.02)  # half a decibel
+    else:  # its texture follows from the latent's bytes
+        np.testing.assert_allclose(model.images(latents), wanted, atol=0.05)
+
+
+@every_architecture
+def test_the_same_model_gives_the_same_bytes(tmp_path, architecture):
+    first, second = (saved(tmp_path / f"{name}.safetensors", architecture=architecture) for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_an_architecture_and_an_image_that_do_not_fit_are_refused(tmp_path):
+    other = KINDS["stereo-dcgan"][1].to_document()
+    with pytest.raises(InputError, match="damaged"):
+        store.load_model(str(saved(tmp_path / "x.safetensors", representation=other)))
+
+
+def test_settings_of_an_earlier_version_are_no_damage(tmp_path):
+    training = config.to_document(KINDS["body-gan"][0]) | {"gone_since": 3}
+    model = store.load_model(str(saved(tmp_path / "x.safetensors", training=training)))
+    assert model.latent_dim == 3 + 8
 
 
 def test_a_users_model_hides_a_bundled_one(tmp_path, monkeypatch):
@@ -66,6 +151,7 @@ def test_an_unknown_name_names_the_nearest(tmp_path):
         store.load_model("./vinyl.safetensors")
 
 
+@every_architecture
 @pytest.mark.parametrize(
     "damage",
     [
@@ -79,8 +165,8 @@ def test_an_unknown_name_names_the_nearest(tmp_path):
         lambda data: data.replace(b'generator_width\\": 4', b'generator_width\\": 5'),
     ],
 )
-def test_a_damaged_model_is_refused_in_words(tmp_path, damage):
-    path = saved(tmp_path / "models" / "mine.safetensors")
+def test_a_damaged_model_is_refused_in_words(tmp_path, damage, architecture):
+    path = saved(tmp_path / "models" / "mine.safetensors", architecture=architecture)
     before = path.read_bytes()
     path.write_bytes(damage(before))
     assert path.read_bytes() != before

@@ -18,7 +18,7 @@ from samplegan import validation
 from samplegan.audio import SAMPLE_RATE, load_one_shot
 from samplegan.categories import CATEGORIES
 from samplegan.cli import run
-from samplegan.config import category_image
+from samplegan.config import category_image, compact_image
 from samplegan.errors import ConfigError, InputError, UnreadableAudio
 from samplegan.loudness import measure as measure_loudness
 from samplegan.representation import representation_for
@@ -299,7 +299,16 @@ def test_the_drafts_image_is_nearly_that_of_the_draft():
     assert 245 <= representation.frames <= 256 and 0 < representation.hop_samples <= 128
 
 
-@pytest.mark.parametrize("image", [None, "draft"])
+@pytest.mark.parametrize(
+    ("image", "settings"),
+    [(None, category_image("snare")), ("body", category_image("snare")), ("compact", compact_image("snare"))],
+)
+def test_an_image_is_chosen_by_name(image, settings):
+    representation, _ = choose_representation(Path("snare.wav"), image=image)
+    assert representation == representation_for(settings, CATEGORIES["snare"].length_seconds)
+
+
+@pytest.mark.parametrize("image", [None, "compact", "draft"])
 @pytest.mark.parametrize("gain", [1.0, 0.01])
 def test_a_sound_comes_back_as_loud_as_it_was(image, gain, kick):
     sound, rate = soundfile.read(kick)
@@ -313,15 +322,14 @@ def test_a_sound_comes_back_as_loud_as_it_was(image, gain, kick):
     assert found == pytest.approx(wanted, abs=0.01)
 
 
-def test_a_compact_image_keeps_the_pitch_and_the_drafts_does_not(kick):
-    compact, draft = (
-        round_trip(kick, *choose_representation(kick, image=image)) for image in ("compact", "draft")
-    )
-    assert compact.pitch_hz == pytest.approx(55.0, abs=0.2)
-    assert abs(compact.pitch_error_semitones) < 0.1
+@pytest.mark.parametrize("image", ["body", "compact"])
+def test_our_images_keep_the_pitch_and_the_drafts_does_not(image, kick):
+    ours, draft = (round_trip(kick, *choose_representation(kick, image=each)) for each in (image, "draft"))
+    assert ours.pitch_hz == pytest.approx(55.0, abs=0.2)
+    assert abs(ours.pitch_error_semitones) < 0.1
     assert draft.pitch_error_semitones is None or abs(draft.pitch_error_semitones) > 0.1
-    assert compact.scores.spectral_convergence_db < draft.scores.spectral_convergence_db
-    assert "55.0 Hz" in table(compact)
+    assert ours.scores.spectral_convergence_db < draft.scores.spectral_convergence_db
+    assert "55.0 Hz" in table(ours)
 
 
 def test_full_scale_is_not_exceeded(tmp_path):
@@ -345,17 +353,19 @@ def test_roundtrip_writes_a_sound_once(kick, tmp_path, capsys):
     arguments = ["roundtrip", str(kick), "--out", str(out)]
     assert run(arguments) == 0
     told = capsys.readouterr()
-    assert "compact 128 × 64" in told.out and "semitones" in told.out and told.err == ""
+    assert "body 64 × 64, hann 512/128" in told.out and "semitones" in told.out and told.err == ""
     back, rate = soundfile.read(out)
-    assert (back.shape, rate) == ((round(0.6 * SAMPLE_RATE), 2), SAMPLE_RATE)
+    assert (back.shape, rate) == ((round(CATEGORIES["kick"].length_seconds * SAMPLE_RATE), 2), SAMPLE_RATE)
     assert [path.name for path in out.parent.iterdir()] == ["back.wav"]
     before = out.read_bytes()
     assert run([*arguments, "--image", "draft"]) == 2
     assert "exists already" in capsys.readouterr().err and out.read_bytes() == before
     assert run([*arguments, "--force", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "") and out.read_bytes() == before
-    assert run([*arguments, "--force", "--image", "draft"]) == 0
-    assert out.read_bytes() != before
+    for image, words in (("draft", "draft 256 × "), ("compact", "compact 128 × 64, hann 2048/256")):
+        assert run([*arguments, "--force", "--image", image]) == 0
+        assert words in capsys.readouterr().out
+        assert out.read_bytes() != before
 
 
 def test_roundtrip_writes_flac_and_json(kick, tmp_path, capsys):
@@ -365,7 +375,8 @@ def test_roundtrip_writes_flac_and_json(kick, tmp_path, capsys):
     assert document["chosen_by"] == "category tom" and "seconds" not in document
     assert document["pitch_hz"] == pytest.approx(55.0, abs=0.2)
     assert soundfile.info(out).format == "FLAC"
-    assert soundfile.info(out).frames == document["representation"]["length_samples"] == SAMPLE_RATE
+    length_samples = round(CATEGORIES["tom"].length_seconds * SAMPLE_RATE)
+    assert soundfile.info(out).frames == document["representation"]["length_samples"] == length_samples
 
 
 def test_roundtrip_takes_a_packs_or_a_models_image(kick, tmp_path, capsys):

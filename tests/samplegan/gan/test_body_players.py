@@ -154,7 +154,7 @@ def test_what_a_step_does_follows_from_the_seed_and_the_step_alone():
 
 
 def test_the_game_begins_when_it_is_told_to():
-    players = players_of(game_from_step=2)
+    players = players_of(game_from_step=2, game_every_steps=2)
     before = {key: tensor for key, tensor in state_of(players).items() if key.startswith("discriminator")}
     for step in range(2):
         terms = players.step(step, measure=True)
@@ -166,6 +166,8 @@ def test_the_game_begins_when_it_is_told_to():
     assert all(torch.isfinite(term) and not term.requires_grad for term in terms.values())
     now = state_of(players)
     assert not all(torch.equal(now[key], tensor) for key, tensor in before.items())
+    played = ["generator" in players.step(step, measure=True) for step in range(3, 7)]
+    assert played == [False, True, False, True]
 
 
 def test_every_sound_has_its_own_place_among_the_known_codes():
