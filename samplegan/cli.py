@@ -303,6 +303,14 @@ def train(
     architecture: Annotated[
         str | None, typer.Option(help="The networks' design.", rich_help_panel="Model")
     ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="A model to go on from: bundled (the category's, where it fits; the default), nothing, or a name.",
+            rich_help_panel="Model",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the training.", rich_help_panel="Model")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Stop after so many minutes.", rich_help_panel="Time")
@@ -341,6 +349,7 @@ def train(
         device=device,
         seed=seed,
         architecture=architecture,
+        start_from=start_from,
         category=category,
         length_seconds=seconds,
         threads=threads,

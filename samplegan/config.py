@@ -91,6 +91,9 @@ class Training:
     """How a model is trained."""
 
     architecture: str = "body-gan"  # or 'stereo-dcgan'
+    start_from: str = (
+        "bundled"  # the category's bundled model, where it draws alike; 'nothing', or a model's name
+    )
     batch: int = 16  # sounds a step
     steps: int = 8000  # at most, unless --steps or --minutes say otherwise
     generator_rate: float | None = None  # Adam's learning rate; None: what suits the architecture

@@ -279,6 +279,11 @@ def _taken(tensors: dict[str, Any], prefix: str) -> Mapping[str, NDArray]:
     return {name.removeprefix(prefix): tensors.pop(name).numpy() for name in names}
 
 
+def _start(card: dict[str, Any]) -> str:
+    start = card.get("started_from")
+    return f"| started from | `{start['name']}` (`{start['sha256'][:16]}`) |\n" if start else ""
+
+
 def _held_out(metrics: dict[str, float]) -> str:
     words = {"held_out_mmd": "MMD", "held_out_coverage": "coverage"}
     return "\n".join(
@@ -308,7 +313,7 @@ A `{training["architecture"]}` model of the category `{card["category"]}`, made 
 | licences | {licences} |
 | data fingerprint | `{data["fingerprint"]}` |
 | playback speeds learned | {", ".join(str(speed) for speed in card["speeds"])} |
-| steps | {card["steps"]} of {training["batch"]} sounds, seed {training["seed"]} |
+{_start(card)}| steps | {card["steps"]} of {training["batch"]} sounds, seed {training["seed"]} |
 | time | {card["seconds"] / 60:.0f} minutes |
 {_held_out(metrics)}
 

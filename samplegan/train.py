@@ -18,19 +18,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import torch
 
 from samplegan import __version__, config, store
 from samplegan.audio import find_audio_files
 from samplegan.categories import CATEGORIES, category_named
 from samplegan.checkpoint import load_checkpoint, save_checkpoint
-from samplegan.config import Pack
+from samplegan.config import Pack, Training
 from samplegan.dataset import Dataset, prepare
 from samplegan.errors import ConfigError, InputError, MachineError, SampleganError, Stopped
 from samplegan.files import claim, machine_error, remove_stale_temporaries, write_atomic, write_json
 from samplegan.gan import check_architecture, check_image
 from samplegan.gan.players import Players, Validation, build_players
 from samplegan.progress import Progress
+from samplegan.publish import complete_model, held_out_sounds, learned_sounds
 from samplegan.representation import Representation, representation_for
 from samplegan.signals import StopSignal
 from samplegan.wall import wall_png
@@ -40,7 +42,8 @@ PREVIEW_SOUNDS = 25
 BEST_MODEL = "best.safetensors"
 LAST_MODEL = "last.safetensors"
 _NOTHING_YET: dict[str, Any] = {"score": None, "step": 0, "since": 0}
-_FEW_FILES = 1000  # in a plain folder of fewer, each is also learned a semitone faster and slower
+_FEW_FILES = 1000  # in a plain folder of fewer, each is also learned faster and slower
+_MANY_SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def train(
     device: str = "auto",
     seed: int | None = None,
     architecture: str | None = None,
+    start_from: str | None = None,
     category: str | None = None,
     length_seconds: float | None = None,
     threads: int | None = None,
@@ -99,6 +103,8 @@ def train(
     if architecture is not None:
         check_architecture(architecture)
         changes["architecture"] = architecture
+    if start_from is not None:
+        changes["start_from"] = start_from
     pack = dataclasses.replace(
         pack,
         length_seconds=length_seconds or pack.length_seconds,
@@ -146,7 +152,7 @@ def resolve_pack(source: Path, *, name: str | None, category: str | None) -> tup
     return Pack(
         category=guessed,
         sources=(config.Source(folder=str(source.resolve())),),
-        speeds=(0.94, 1.0, 1.06) if few else (1.0,),
+        speeds=_MANY_SPEEDS if few else (1.0,),
     ), source
 
 
@@ -173,6 +179,34 @@ def guess_category(words: str) -> str | None:
     return next((category for word, category in spoken.items() if word in text.split("_")), None)
 
 
+def starting_model(training: Training, category: str, representation: Representation) -> store.Model | None:
+    """The model whose weights a training begins with.
+
+    None for 'nothing', and where the bundled model of the category (if there is one) draws otherwise. Raises
+    ConfigError for a model that is asked for by name and draws otherwise, or does not exist.
+    """
+    name = training.start_from
+    if name == "nothing":
+        return None
+    if name == "bundled":
+        path = store.BUNDLED_FOLDER / f"{category}.safetensors"
+        if not path.is_file():
+            return None
+        name = str(path)
+    card = store.read_card(store.find_model(name))
+    shape = ("architecture", "generator_width", "encoder_width", "code_dim", "latent_dim")
+    if card["representation"] == representation.to_document() and all(
+        card["training"].get(key) == getattr(training, key) for key in shape
+    ):
+        return store.load_model(name)
+    if training.start_from == "bundled":
+        return None
+    raise ConfigError(
+        f"training cannot start from '{name}': it draws other images, or is another network",
+        hint="give the same --length, image and architecture, or leave --from out",
+    )
+
+
 def pick_device(device: str) -> torch.device:
     """'auto' is a GPU where there is one. Raises MachineError for a GPU that is asked for and absent."""
     if device == "auto":
@@ -196,6 +230,7 @@ class _Run:
         self.folder = store.runs_folder() / name
         self.checkpoint = self.folder / "checkpoint.safetensors"
         self.model_path = store.models_folder() / f"{name}.safetensors"
+        self.started_from: dict[str, str] | None = None  # the model whose weights training began with
 
     @contextlib.contextmanager
     def claimed(self, *, resume: bool) -> Iterator[None]:
@@ -279,7 +314,13 @@ class _Run:
             if data.skipped:
                 write_json(self.folder / "skipped.json", [list(entry) for entry in data.skipped])
             players = build_players(training, representation, data, self.device)
+            start = None
+            if not self.checkpoint.exists():
+                start = starting_model(training, pack.category, representation)
+            if start is not None:
+                players.start_from(start.generator)
             step, seconds, last, best = 0, 0.0, {}, dict(_NOTHING_YET)
+            self.started_from = None if start is None else {"name": start.name, "sha256": start.sha256}
             if self.checkpoint.exists():
                 saved = load_checkpoint(self.checkpoint, players.modules(), players.optimisers())
                 if saved["fingerprint"] != data.fingerprint:
@@ -289,7 +330,7 @@ class _Run:
                         hint="restore them, or start again with --overwrite",
                     )
                 step, seconds, last = saved["step"], saved["seconds"], saved["last"]
-                best = saved["best"]
+                best, self.started_from = saved["best"], saved["started_from"]
 
             def require_finite() -> None:
                 if not players.are_finite():
@@ -308,7 +349,7 @@ class _Run:
             def save() -> None:
                 require_finite()
                 state = {"step": step, "seconds": seconds, "last": last, "best": best}
-                state["fingerprint"] = data.fingerprint
+                state |= {"fingerprint": data.fingerprint, "started_from": self.started_from}
                 save_checkpoint(self.checkpoint, players.modules(), players.optimisers(), state)
 
             def finished() -> bool:
@@ -354,7 +395,7 @@ class _Run:
                     if judged(last_model)["step"] == step:
                         model = last_model
                 save()
-            self._publish(model)
+            self._publish(model, data, representation)
         if stop.number is not None:
             raise Stopped(
                 f"stopped at step {step}; everything is saved and `samplegan render {self.name}` works",
@@ -391,6 +432,7 @@ class _Run:
             "training": config.to_document(self.pack.training),
             "speeds": list(self.pack.speeds),
             "data": data.card,
+            "started_from": self.started_from,
             "steps": step,
             "images": step * players.batch,
             "seconds": round(seconds),
@@ -399,9 +441,24 @@ class _Run:
         store.save_model(file, players.exported(), card)
         return {"score": validation.score, "step": step, "since": 0}
 
-    def _publish(self, model: Path) -> None:
-        """Put a model where `render` finds it."""
+    def _publish(self, model: Path, data: Dataset, representation: Representation) -> None:
+        """Put a model where `render` finds it: at once, and once more when its controls are learned."""
         write_atomic(self.model_path, model.read_bytes())
+        length_samples, training = representation.length_samples, np.unique(data.training)
+        complete_model(
+            model,
+            self.model_path,
+            training=learned_sounds(
+                [data.sounds[index] for index in training],
+                self.pack.speeds,
+                length_samples,
+                seed=self.pack.training.seed,
+            ),
+            held_out=held_out_sounds([data.sounds[index] for index in data.validation], length_samples),
+            sounds=self.pack.training.control_sounds,
+            jobs=torch.get_num_threads(),
+            quiet=self.quiet,
+        )
         card = store.model_card(store.read_card(model))
         write_atomic(self.model_path.with_suffix(".md"), card.encode())
 

@@ -83,6 +83,14 @@ class Players(ABC):
             "discriminator-adam": self.discriminator_optimiser,
         }
 
+    def start_from(self, generator: AnyGenerator) -> None:
+        """Go on from the weights of a trained generator of the same shape."""
+        weights = dict(generator.named_parameters())
+        with torch.no_grad():
+            for network in (self.generator, self.averaged):
+                for name, weight in network.named_parameters():
+                    weight.copy_(weights[name])
+
     @abstractmethod
     def step(self, step: int, *, measure: bool) -> dict[str, Tensor]:
         """One update of both networks; the losses if `measure`."""

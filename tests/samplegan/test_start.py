@@ -1,0 +1,59 @@
+"""Trainings that begin with the weights of a model."""
+
+import numpy as np
+import pytest
+
+from samplegan import store
+from samplegan.config import ImageSettings, Training
+from samplegan.errors import ConfigError
+from samplegan.gan import build_generator
+from samplegan.representation import representation_for
+from samplegan.train import starting_model
+
+IMAGE = ImageSettings(bands=32, frames=16, linear_bins=4, dense_frames=4, partials=1)
+REPRESENTATION = representation_for(IMAGE, 0.2)
+TRAINING = Training(generator_width=2, encoder_width=4, code_dim=8)
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    """A model named 'mine', and a bundled one for kicks, of the same shape."""
+    monkeypatch.setenv("SAMPLEGAN_HOME", str(tmp_path))
+    monkeypatch.setattr(store, "BUNDLED_FOLDER", tmp_path / "bundled")
+    card = {
+        "category": "kick",
+        "representation": REPRESENTATION.to_document(),
+        "training": TRAINING.__dict__,
+    }
+    generator = build_generator(TRAINING, REPRESENTATION)
+    for name, folder in (("mine", store.models_folder()), ("kick", store.BUNDLED_FOLDER)):
+        folder.mkdir(parents=True)
+        store.save_model(folder / f"{name}.safetensors", generator, card | {"name": name})
+    return generator
+
+
+def asking_for(name: str) -> Training:
+    return Training(generator_width=2, encoder_width=4, code_dim=8, start_from=name)
+
+
+@pytest.mark.parametrize("name", ["bundled", "mine", "kick"])
+def test_a_model_of_the_same_shape_is_the_start(saved, name):
+    model = starting_model(asking_for(name), "kick", REPRESENTATION)
+    assert model is not None
+    weights = dict(model.generator.named_parameters())
+    for key, weight in saved.named_parameters():
+        np.testing.assert_allclose(weights[key], weight.detach(), atol=1e-3)
+
+
+def test_nothing_is_nothing(saved):
+    assert starting_model(asking_for("nothing"), "kick", REPRESENTATION) is None
+
+
+def test_a_bundled_model_that_draws_otherwise_is_left_out_and_one_asked_for_refused(saved):
+    longer = representation_for(IMAGE, 0.3)
+    assert starting_model(asking_for("bundled"), "kick", longer) is None
+    assert starting_model(asking_for("bundled"), "snare", REPRESENTATION) is None
+    with pytest.raises(ConfigError, match="draws other images"):
+        starting_model(asking_for("mine"), "kick", longer)
+    with pytest.raises(ConfigError, match="no model named"):
+        starting_model(asking_for("yours"), "kick", REPRESENTATION)
