@@ -142,7 +142,8 @@ def table(report: Report) -> str:
             for name, each in report.differences.items()
         ),
     ]
-    lines += ["", *(f"kick test, {name}: {kick_words(each)}" for name, each in report.kicks.items())]
+    if report.kicks:
+        lines += ["", *(f"kick test, {name}: {kick_words(each)}" for name, each in report.kicks.items())]
     lines += ["", *(f"flaws, {name}: {flaw_words(each)}" for name, each in report.flaws.items())]
     return "\n".join([*lines, *notes(report)])
 
