@@ -302,11 +302,17 @@ def test_a_damaged_checkpoint_is_named(pack, tmp_path):
         train(pack, steps=4, resume=True, quiet=True, threads=1)
 
 
-@every_architecture
-@pytest.mark.parametrize("validate_steps", [1, 250], ids=["validating", "not-validating"])
-@pytest.mark.parametrize("what", ["loss", "batch"])
+@pytest.mark.parametrize(
+    ("architecture", "what", "validate_steps"),
+    [
+        ("body-gan", "batch", 1),  # at a validation
+        ("body-gan", "loss", 250),
+        ("stereo-dcgan", "batch", 250),
+        ("stereo-dcgan", "loss", 1),
+    ],
+)
 def test_a_diverging_run_keeps_its_last_good_checkpoint(
-    tmp_path, monkeypatch, architecture, validate_steps, what
+    tmp_path, monkeypatch, architecture, what, validate_steps
 ):
     pack = pack_of(tmp_path, architecture, validate_steps=validate_steps)
     train(pack, steps=4, quiet=True, threads=1)
@@ -323,15 +329,12 @@ def test_a_diverging_run_keeps_its_last_good_checkpoint(
             batch = Players._real_batch
             broken.setattr(Players, "_real_batch", lambda *arguments: batch(*arguments) * float("nan"))
         with pytest.raises(SampleganError, match="diverged") as caught:
-            train(pack, steps=8, resume=True, quiet=True, threads=1)
+            train(pack, steps=6, resume=True, quiet=True, threads=1)
     assert "the last good checkpoint is kept" in caught.value.hint
     assert checkpoint.read_bytes() == good
     assert weights("kick") == model
     assert (best.read_bytes() if best.exists() else None) == kept
-    # From it training goes on.
-    train(pack, steps=8, resume=True, quiet=True, threads=1)
-    train(pack, name="whole", steps=8, quiet=True, threads=1)
-    assert_same_tensors(checkpoint.read_bytes(), checkpoint_of("whole").read_bytes())
+    assert train(pack, steps=6, resume=True, quiet=True, threads=1).steps == 6  # from there it goes on
 
 
 @pytest.mark.parametrize(

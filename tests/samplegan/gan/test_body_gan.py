@@ -197,7 +197,7 @@ def test_a_sound_does_not_depend_on_its_batch():
 
 @pytest.mark.parametrize("count", [1, 2, 300])
 def test_a_state_with_another_number_of_anchors_loads(count):
-    trained, fresh = generator_of(anchors=count), generator_of(anchors=5, aside=1.0)
+    trained, fresh = generator_of(anchors=count), generator_of(anchors=5)
     fresh.load_state_dict(trained.state_dict())
     assert torch.equal(fresh.anchors, trained.anchors)
     latents = torch.randn(3, trained.latent_dim)
