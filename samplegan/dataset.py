@@ -29,6 +29,7 @@ from samplegan.representation import Representation
 
 F32 = NDArray[np.float32]
 FEWEST_SOUNDS = 24
+FEWEST_HELD_OUT = 2
 Progress = Callable[[int, int], None]
 
 
@@ -83,7 +84,8 @@ def prepare(
 ) -> Dataset:
     """Read or synthesise everything that `pack` names, once; later calls find it in the folder `cache`.
 
-    Raises InputError if fewer than 24 usable sounds remain, saying how many were skipped and why.
+    Raises InputError if fewer than 24 usable sounds remain, saying how many were skipped and why, and if fewer than
+    two can be held out.
     """
     sounds, skipped = _list_sounds(pack, base)
     plan = {
@@ -103,6 +105,11 @@ def prepare(
     training, validation = split_by_kit(
         [s.kit for s in sounds], pack.training.validation_share, pack.training.seed
     )
+    if len(validation) < FEWEST_HELD_OUT:
+        raise InputError(
+            f"only {len(validation)} sound can be held out to judge a model by; that needs {FEWEST_HELD_OUT}",
+            hint="kits are not torn apart: use more of them, or one folder; or raise training.validation_share",
+        )
     card = {
         "sounds": len(sounds),
         "training_sounds": len(training),

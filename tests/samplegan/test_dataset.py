@@ -113,6 +113,17 @@ def test_too_few_sounds_says_how_many_and_why(tmp_path):
     assert "1 were skipped" in str(caught.value)
 
 
+def test_one_sound_is_too_few_to_judge_by(tmp_path):
+    folder_of_kicks(tmp_path / "kicks" / "large", 26)
+    kit = folder_of_kicks(tmp_path / "kicks" / "small", 1)
+    pack = pack_of(Source(folder="kicks"))
+    (kit / "kick_0.wav").write_bytes(wav_bytes(synth.synthesise("kick", 4, 0)))
+    with pytest.raises(InputError, match="only 1 sound can be held out"):
+        prepare(pack, tmp_path, REPRESENTATION, tmp_path / "cache")
+    (kit / "kick_1.wav").write_bytes(wav_bytes(synth.synthesise("kick", 4, 1)))
+    assert len(prepare(pack, tmp_path, REPRESENTATION, tmp_path / "cache").validation) == 2
+
+
 def test_a_missing_or_empty_folder_is_named(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
         prepare(pack_of(Source(folder="nowhere")), tmp_path, REPRESENTATION, tmp_path / "cache")
