@@ -25,7 +25,9 @@ from samplegan.errors import ConfigError, PartialError, SampleganError, did_you_
 
 if TYPE_CHECKING:
     from samplegan.inspection import Skipped
+    from samplegan.render import Existing
     from samplegan.store import ModelInfo
+    from samplegan.vary import Job
 
 _INTERRUPTED = 130
 _MOST_THREADS = 1024  # thousands more crash the libraries below
@@ -271,6 +273,152 @@ def render(
         _print_json(plan.to_dict()) if as_json else print(plan.summary())
         return
     summary = carry_out(plan, loaded, jobs=jobs, existing=existing, quiet=quiet)
+    if as_json:
+        _print_json(summary.to_dict())
+    elif not quiet and not summary.nothing_to_do:
+        _say(summary.summary())
+    if (problem := summary.problem()) is not None:
+        raise problem
+
+
+# --- vary, morph
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.", rich_help_panel="Output")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the pack in --out.", rich_help_panel="Output")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Make only what is missing in --out.", rich_help_panel="Output")
+]
+Format = Annotated[str, typer.Option("--format", help="wav or flac.", rich_help_panel="Output")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        help="Threads; all cores by default. Does not change a byte.",
+        rich_help_panel="Performance",
+        show_default=False,
+    ),
+]
+ByModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="The model that encodes and draws.", rich_help_panel="Sound", show_default=False
+    ),
+]
+ByCategory = Annotated[
+    str | None,
+    typer.Option(
+        "--category",
+        help=f"The model of a category: one of {', '.join(CATEGORIES)}; told by the file's name when left out.",
+        rich_help_panel="Sound",
+        show_default=False,
+    ),
+]
+
+
+@app.command(
+    cls=_Command,
+    short_help="Make sounds near one of your own.",
+    epilog="""
+samplegan vary kick_01.wav --count 16 --out Near/
+samplegan vary boom.wav --model mykick --amount 0.5 --out Further/""",
+)
+def vary(
+    file: Annotated[Path, typer.Argument(help="A one-shot.")],
+    out: Out,
+    amount: Annotated[
+        float,
+        typer.Option(help="How far: 0 is the sound itself, 1 as far as any other.", rich_help_panel="Sound"),
+    ] = 0.2,
+    count: Annotated[int, typer.Option("--count", "-n", help="How many.", rich_help_panel="Output")] = 16,
+    model: ByModel = None,
+    category: ByCategory = None,
+    seed: Annotated[
+        int, typer.Option(help="The same seed gives the same files.", rich_help_panel="Sound")
+    ] = 0,
+    format: Format = "wav",
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    jobs: Jobs = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make variations of a sound, from hardly another hit to another drum, finished as a rendered pack is."""
+    _one_of({"overwrite": overwrite, "resume": resume})
+    _one_of({"model": model is not None, "category": category is not None})
+    _require_at_least_one("--count", count)
+    _require_threads("--jobs", jobs)
+
+    from samplegan.render import Existing, RenderOptions
+    from samplegan.vary import plan_variations
+
+    existing = Existing.OVERWRITE if overwrite else Existing.RESUME if resume else Existing.REFUSE
+    options = RenderOptions(seed=seed, format=format.lower())
+    job = plan_variations(
+        file,
+        out,
+        amount=amount,
+        count=count,
+        model=model,
+        category=category,
+        options=options,
+        existing=existing,
+    )
+    _carry_out(job, jobs, existing, as_json=as_json, quiet=quiet)
+
+
+@app.command(
+    cls=_Command,
+    short_help="Make the sounds between two of your own.",
+    epilog="""
+samplegan morph kick_01.wav kick_02.wav --steps 8 --out Between/""",
+)
+def morph(
+    first: Annotated[Path, typer.Argument(help="A one-shot.")],
+    second: Annotated[Path, typer.Argument(help="Another.")],
+    out: Out,
+    steps: Annotated[
+        int, typer.Option(help="How many files, both ends included.", rich_help_panel="Output")
+    ] = 8,
+    model: ByModel = None,
+    category: ByCategory = None,
+    seed: Annotated[int, typer.Option(help="Of the noise in the sounds.", rich_help_panel="Sound")] = 0,
+    format: Format = "wav",
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    jobs: Jobs = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make the sounds on the way from one to another, numbered in order, finished as a rendered pack is."""
+    _one_of({"overwrite": overwrite, "resume": resume})
+    _one_of({"model": model is not None, "category": category is not None})
+    _require_threads("--jobs", jobs)
+
+    from samplegan.render import Existing, RenderOptions
+    from samplegan.vary import plan_morph
+
+    existing = Existing.OVERWRITE if overwrite else Existing.RESUME if resume else Existing.REFUSE
+    options = RenderOptions(seed=seed, format=format.lower())
+    job = plan_morph(
+        first,
+        second,
+        out,
+        steps=steps,
+        model=model,
+        category=category,
+        options=options,
+        existing=existing,
+    )
+    _carry_out(job, jobs, existing, as_json=as_json, quiet=quiet)
+
+
+def _carry_out(job: Job, jobs: int | None, existing: Existing, *, as_json: bool, quiet: bool) -> None:
+    for warning in job.warnings:
+        _say(f"warning: {warning}")
+    summary = job.carry_out(jobs=jobs, existing=existing, quiet=quiet)
     if as_json:
         _print_json(summary.to_dict())
     elif not quiet and not summary.nothing_to_do:

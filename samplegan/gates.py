@@ -38,6 +38,7 @@ BLOCK_FILES, BLOCK_CANDIDATES = 16, 24
 MOST_FINGERPRINTS = 2000  # in a model
 NEAR_PERCENTILE = 1.0
 LONGEST_RISE_S = 0.005  # from 40 to 20 dB below the peak: a louder sound hides a quieter one for so long
+_CHOSEN = frozenset({"cut_off", "quiet"})  # by somebody's --length and --loudness, and no fault of the sound
 _STEPS_PER_DB = 3.0
 _MID_CELLS, _SIDE_CELLS, _LOW_CELLS = (12, 16), (6, 4), (4, 12)  # moments and bands
 FINGERPRINT_VALUES = sum(moments * bands for moments, bands in (_MID_CELLS, _SIDE_CELLS, _LOW_CELLS))
@@ -115,13 +116,10 @@ def fingerprint(audio: F32, length_seconds: float) -> F32:
     return np.concatenate(parts)
 
 
-def flaw(audio: F32, descriptors: Descriptors, loudness: Loudness, *, was_cut: bool) -> str | None:
-    """What is wrong with a finished sound float32 [2, sample], by the name that `inspect` has for it, or 'pre_echo'.
-
-    A sound that `was_cut` to a length that somebody asked for may end as it likes.
-    """
+def flaw(audio: F32, descriptors: Descriptors, loudness: Loudness) -> str | None:
+    """What is wrong with a finished sound float32 [2, sample], by the name that `inspect` has for it, or 'pre_echo'."""
     for defect in defects_of(descriptors, loudness, channels=2):
-        if defect.name != "cut_off" or not was_cut:
+        if defect.name not in _CHOSEN:
             return defect.name
     peak = np.abs(audio).max(axis=0)
     rise_samples = onset_sample(peak, below_peak_db=-20.0) - onset_sample(peak)

@@ -480,7 +480,7 @@ def candidate(
         try:
             found = _attempt(model, number, attempt, options, draw)
             if options.gates:
-                found = _admitted(model, found, options)
+                found = _admitted(model, found)
         except Unusable as error:
             reason = error
             if isinstance(error, _Refused) and rejected is not None:
@@ -577,12 +577,10 @@ def _heard(
         raise Unusable(error.what) from error
 
 
-def _admitted(model: ModelLike, found: Candidate, options: RenderOptions) -> Candidate:
+def _admitted(model: ModelLike, found: Candidate) -> Candidate:
     """With what the choice needs. Raises _Refused for a flawed sound, or a copy."""
     audio = found.finished.audio
-    if name := flaw(
-        audio, found.descriptors, found.finished.loudness, was_cut=options.length_seconds is not None
-    ):
+    if name := flaw(audio, found.descriptors, found.finished.loudness):
         raise _Refused(name)
     vector = fingerprint(audio, model.representation.length_seconds)
     nearest = None

@@ -98,7 +98,7 @@ def choose_representation(
         assert definition.image is not None and definition.length_seconds is not None
         representation = representation_for(definition.image, definition.length_seconds)
         return representation, f"pack {definition.name or definition.category}"
-    name = category or _category_told_by(file)
+    name = category or category_told_by(file)
     length_seconds = category_named(name).length_seconds
     settings = category_image(name)
     if image is not None and image != "body":
@@ -220,7 +220,7 @@ def _certain_hz(track: PitchTrack) -> float | None:
     return track.pitch_hz if track.confidence >= PITCH_CONFIDENT else None
 
 
-def _category_told_by(file: Path) -> str:
+def category_told_by(file: Path) -> str:
     """The category whose name stands in the file's name, else in its folder's."""
     for text in (file.stem, file.absolute().parent.name):
         told = {

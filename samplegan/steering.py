@@ -257,7 +257,7 @@ def _pooled(plane: F64, rows: int, frames: int) -> F64:
 def _ridge(inputs: F64, outputs: F64, strength: float) -> F64:
     """Weights [input, output] of a linear prediction; `strength` is relative to the inputs' mean variance."""
     sounds, dimensions = inputs.shape
-    energy = float(np.square(inputs).sum())
+    energy = max(float(np.square(inputs).sum()), 1e-9)  # where nothing varies, nothing is told
     if sounds < dimensions:  # the same by the smaller matrix
         kernel = inputs @ inputs.T
         return inputs.T @ np.linalg.solve(kernel + strength * energy / sounds * np.eye(sounds), outputs)

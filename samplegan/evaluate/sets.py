@@ -23,7 +23,7 @@ from samplegan.files import sha256_of
 from samplegan.inspection import Skipped
 from samplegan.render import random_generator
 from samplegan.representation import Representation
-from samplegan.roundtrip import _category_told_by
+from samplegan.roundtrip import category_told_by
 from samplegan.store import Model
 
 F32 = NDArray[np.float32]
@@ -149,7 +149,7 @@ def told_category(folder: Path) -> str | None:
         if len(told) == 1 and (category := told.pop()):
             return category
     try:
-        return _category_told_by(folder)
+        return category_told_by(folder)
     except ConfigError:
         return None
 
