@@ -204,11 +204,11 @@ def _folder_sounds(folder: Path, source: Source, skipped: list[tuple[str, str]])
         )
 
 
-def count_of_licence(folder: Path, licences: tuple[str, ...]) -> int:
-    """How many files of `folder` a MANIFEST.csv, here or one folder up, gives one of these licences."""
+def licences_of(folder: Path) -> dict[Path, str]:
+    """The licence that a MANIFEST.csv, in `folder` or one folder up, gives each of its audio files that it lists."""
     listed = _manifest_rows(folder)
-    rows = (listed.get(os.path.realpath(file), {}) for file in find_audio_files(folder))
-    return sum(row.get("licence") in licences for row in rows)
+    rows = {file: listed.get(os.path.realpath(file), {}) for file in find_audio_files(folder)}
+    return {file: row["licence"] for file, row in rows.items() if row.get("licence")}
 
 
 def _manifest_rows(folder: Path) -> dict[str, dict[str, str]]:

@@ -4,8 +4,8 @@
 
 Each is trained from packs/<plural>/pack.yaml, that is on the synthesiser's sounds, and on those files of
 FOLDER/<category> that a MANIFEST.csv says are in the public domain (leave --audio out for none), in a folder of its own
-(--work), where a stopped run is resumed. The model, its card and its wall of spectrograms (held-out sounds left,
-generated right) go to samplegan/weights/.
+(--work), where a stopped run is resumed. The model and its card go to samplegan/weights/; `scripts/draw_walls.py` draws
+the picture beside them.
 """
 
 from __future__ import annotations
@@ -57,25 +57,20 @@ def train_one(category: str, minutes: float, threads: int | None, audio: Path | 
         resume=(store.runs_folder() / category / "checkpoint.safetensors").exists(),
     )
     print(result.summary())
-    wall = max((result.run_folder / "previews").glob("step-*.png"))
-    for source, name in (
-        (result.model_path, f"{category}.safetensors"),
-        (result.model_path.with_suffix(".md"), f"{category}.md"),
-        (wall, f"{category}.png"),
-    ):
-        shutil.copyfile(source, store.BUNDLED_FOLDER / name)
+    for source in (result.model_path, result.model_path.with_suffix(".md")):
+        shutil.copyfile(source, store.BUNDLED_FOLDER / source.name)
 
 
 def definition(category: str, audio: Path | None, work: Path) -> Path:
     """The category's pack definition, with its free real sounds as one more source."""
     from samplegan.config import load_pack, to_document
-    from samplegan.dataset import count_of_licence
+    from samplegan.dataset import licences_of
 
     folder = ROOT / "packs" / CATEGORIES[category].plural
     if audio is None:
         return folder
     pack = load_pack(folder)
-    free = count_of_licence(audio / category, FREE)
+    free = sum(licence in FREE for licence in licences_of(audio / category).values())
     if free == 0:
         return folder
     synthesised = sum(source.count for source in pack.sources)

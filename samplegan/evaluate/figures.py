@@ -52,7 +52,7 @@ def pictures(report: Report) -> dict[str, Picture]:
     order = "sorted from short to long"
     return {
         "spectrograms": Picture(
-            _spectrograms(real, made, sides, f"{axes}, {order}"), "Spectrograms", f"{both}: {axes}, {order}."
+            spectrogram_wall(real, made, sides, f"{axes}, {order}"), "Spectrograms", f"{both}: {axes}, {order}."
         ),
         "waveforms": Picture(
             _waveforms(
@@ -80,7 +80,8 @@ def _shown(measured: MeasuredSet) -> list[F32]:
 # --- spectrograms
 
 
-def _spectrograms(real: list[F32], made: list[F32], sides: tuple[str, str], caption: str) -> bytes:
+def spectrogram_wall(real: list[F32], made: list[F32], sides: tuple[str, str], caption: str) -> bytes:
+    """A PNG of two walls of sounds [2, sample], five in a row, left channel above right, each under its title."""
     walls = [_wall(sounds) for sounds in (real, made)]
     height = max(wall.shape[0] for wall in walls)
     margin, gutter, above, below = 28, 36, 64, 44

@@ -195,21 +195,24 @@ class Generator(nn.Module):
         count = len(self.anchors)
         chance = 0.5 * (1.0 + torch.erf(latents[:, :_CHOICES] * 0.5**0.5))
         anchor = self.anchors[(chance[:, 0] * count).long().clamp(max=count - 1)]
-        neighbours = min(_NEIGHBOURS, count - 1)
-        if neighbours > 0:
-            # One anchor at a time: what a sound is must not hang on the others of its batch.
-            nearest = torch.stack(
-                [
-                    (self.anchors - each).square().sum(dim=1).topk(neighbours + 1, largest=False).indices
-                    for each in anchor
-                ]
-            )
-            chosen = 1 + (chance[:, 1] * neighbours).long().clamp(max=neighbours - 1)
-            neighbour = self.anchors[nearest.gather(1, chosen[:, None])[:, 0]]
-            anchor = anchor + (neighbour - anchor) * chance[:, 2:3]
+        if count > 1:
+            anchor = anchor + (self._neighbour(anchor, chance[:, 1]) - anchor) * chance[:, 2:3]
         aside = self.aside * latents[:, _CHOICES:]
         mean = self.anchors.mean(dim=0)
         return mean + (anchor + aside - mean) * truncation
+
+    def _neighbour(self, anchor: Tensor, chance: Tensor) -> Tensor:
+        """One of the nearest other anchors, for each."""
+        neighbours = min(_NEIGHBOURS, len(self.anchors) - 1)
+        chosen = (chance * neighbours).long().clamp(max=neighbours - 1)
+        found = []
+        # One anchor at a time: what a sound is must not hang on the others of its batch.
+        for each, place in zip(anchor, chosen, strict=True):
+            distance = (self.anchors - each).square().sum(dim=1)
+            # A sound that training saw more often is an anchor as often, and no neighbour of itself.
+            distance = torch.where(distance > 0, distance, torch.inf)
+            found.append(self.anchors[distance.topk(neighbours, largest=False).indices[place]])
+        return torch.stack(found)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes to images."""
