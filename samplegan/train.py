@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ from samplegan.wall import wall_png
 
 LOG_EVERY_STEPS = 25
 PREVIEW_SOUNDS = 25
+_MIXED_SHARE, _MIXED_FILES = 0.1, 5  # of the files, from which a second category is no accident
 BEST_MODEL = "best.safetensors"
 LAST_MODEL = "last.safetensors"
 _NOTHING_YET: dict[str, Any] = {"score": None, "step": 0, "since": 0}
@@ -57,6 +59,8 @@ class TrainResult:
     seconds: float
     skipped: tuple[tuple[str, str], ...]
     last: dict[str, float]
+    best_step: int = 0  # whose weights the model has
+    in_vain: int = 0  # validations after it that found none better, if these ended the training
 
     def summary(self) -> str:
         """What a person wants to know at the end."""
@@ -66,6 +70,12 @@ class TrainResult:
             f"  previews  {self.run_folder / 'previews'}",
             f"  next      samplegan render {self.name} --count 50 --out MyPack/",
         ]
+        if self.in_vain:
+            lines.insert(
+                1,
+                f"  ended     by itself: {self.in_vain} looks at held-out sounds since step {self.best_step} found "
+                "nothing better",
+            )
         if self.skipped:
             lines.insert(
                 1, f"  skipped   {len(self.skipped)} files (listed in {self.run_folder / 'skipped.json'})"
@@ -148,7 +158,10 @@ def resolve_pack(source: Path, *, name: str | None, category: str | None) -> tup
         return pack, source.parent if source.is_file() else source
     guessed = category or guess_category(source.resolve().name) or guess_category(name or "") or "perc"
     category_named(guessed)
-    few = len(find_audio_files(source)) < _FEW_FILES
+    files = find_audio_files(source)
+    if category is None:
+        _require_one_category(source, files)
+    few = len(files) < _FEW_FILES
     return Pack(
         category=guessed,
         sources=(config.Source(folder=str(source.resolve())),),
@@ -177,6 +190,25 @@ def guess_category(words: str) -> str | None:
         "rim": "perc",
     }
     return next((category for word, category in spoken.items() if word in text.split("_")), None)
+
+
+def _require_one_category(folder: Path, files: list[Path]) -> None:
+    """Raise ConfigError if the names of a folder's files and subfolders tell of several categories."""
+    told = Counter(guess_category("/".join(file.relative_to(folder).parts)) for file in files)
+    kinds = {
+        kind: number
+        for kind, number in told.most_common()
+        if kind is not None and number >= max(_MIXED_FILES, _MIXED_SHARE * len(files))
+    }
+    if len(kinds) > 1:
+        counts = ", ".join(
+            f"{number} {CATEGORIES[kind].plural.replace('_', ' ')}" for kind, number in kinds.items()
+        )
+        raise ConfigError(
+            f"this folder seems to hold several categories: {counts}",
+            file=folder,
+            hint="train one category at a time, each from a folder of its own; --category kick takes all as kicks",
+        )
 
 
 def starting_model(training: Training, category: str, representation: Representation) -> store.Model | None:
@@ -402,7 +434,10 @@ class _Run:
                 signal_number=stop.number,
                 hint="continue with the same command and --resume",
             )
-        return TrainResult(self.name, self.model_path, self.folder, step, seconds, data.skipped, last)
+        in_vain = best["since"] if best["since"] >= training.patience else 0
+        return TrainResult(
+            self.name, self.model_path, self.folder, step, seconds, data.skipped, last, best["step"], in_vain
+        )
 
     def _validate(self, players: Players, step: int) -> Validation:
         validation = players.validate()

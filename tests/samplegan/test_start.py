@@ -1,4 +1,4 @@
-"""Trainings that begin with the weights of a model."""
+"""What a training begins with: a folder of one category, the weights of a model."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from samplegan.config import ImageSettings, Training
 from samplegan.errors import ConfigError
 from samplegan.gan import build_generator
 from samplegan.representation import representation_for
-from samplegan.train import starting_model
+from samplegan.train import resolve_pack, starting_model
 
 IMAGE = ImageSettings(bands=32, frames=16, linear_bins=4, dense_frames=4, partials=1)
 REPRESENTATION = representation_for(IMAGE, 0.2)
@@ -57,3 +57,24 @@ def test_a_bundled_model_that_draws_otherwise_is_left_out_and_one_asked_for_refu
         starting_model(asking_for("mine"), "kick", longer)
     with pytest.raises(ConfigError, match="no model named"):
         starting_model(asking_for("yours"), "kick", REPRESENTATION)
+
+
+def folder_of(tmp_path, names):
+    for name in names:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+    return tmp_path
+
+
+def test_a_folder_of_several_categories_is_refused_unless_one_is_named(tmp_path):
+    names = [f"{kind}/{kind}{index}.wav" for kind in ("kick", "snare", "hat") for index in range(10)]
+    folder = folder_of(tmp_path, names)
+    with pytest.raises(ConfigError, match="several categories: 10 hats closed, 10 kicks, 10 snares"):
+        resolve_pack(folder, name=None, category=None)
+    assert resolve_pack(folder, name=None, category="perc")[0].category == "perc"
+
+
+def test_a_few_odd_names_are_no_second_category(tmp_path):
+    names = [f"kick {index}.wav" for index in range(40)] + ["kick with snare.wav", "hat.wav", "clap.wav"]
+    assert resolve_pack(folder_of(tmp_path, names), name="kick", category=None)[0].category == "kick"
