@@ -29,6 +29,9 @@ from samplegan.representation import Representation
 
 F32 = NDArray[np.float32]
 FEWEST_SOUNDS = 24
+_MOST_COMPARED = 2000
+_NEARLY_THE_SAME = 0.004
+_AUDIBLE = -0.2
 FEWEST_HELD_OUT = 2
 Progress = Callable[[int, int], None]
 
@@ -102,6 +105,9 @@ def prepare(
     sounds = [sounds[index] for index in known["kept"]]
     skipped += [(file, reason) for file, reason in known["unusable"]]
     _require(len(sounds), skipped)
+    images: NDArray[np.float16] = np.load(images_file, mmap_mode="r")
+    plain = int(np.argmin(np.abs(np.log(pack.speeds))))
+    _require_different(images, plain)
     training, validation = split_by_kit(
         [s.kit for s in sounds], pack.training.validation_share, pack.training.seed
     )
@@ -119,8 +125,6 @@ def prepare(
         "licences": dict(sorted(Counter(s.licence for s in sounds).items())),
     }
     training = np.repeat(training, [sounds[index].repeat for index in training])
-    images: NDArray[np.float16] = np.load(images_file, mmap_mode="r")
-    plain = int(np.argmin(np.abs(np.log(pack.speeds))))
     return Dataset(images, training, validation, fingerprint, plain, card, tuple(skipped), tuple(sounds))
 
 
@@ -276,6 +280,32 @@ def training_sound(audio: F32, speed: float, length_samples: int) -> F32:
         )
     aligned = align(audio, length_samples)
     return aligned / max(float(np.abs(aligned).max()), 1e-9)
+
+
+def _require_different(images: NDArray[np.float16], plain: int) -> None:
+    """Raise InputError if hardly any of the sounds differ: a model could only copy them.
+
+    Looks at 2,000 sounds at most. Sounds are nearly the same if their images, in the upper 60 % of the range, differ by
+    less than 0.004 (0.2 dB) on average.
+    """
+    looked_at = np.unique(np.linspace(0, len(images) - 1, _MOST_COMPARED).round().astype(np.int64))
+    flat = np.maximum(images[looked_at, plain, 0].astype(np.float32), _AUDIBLE).reshape(len(looked_at), -1)
+    different: list[int] = []
+    for index, image in enumerate(flat):
+        others = flat[different]
+        if all(np.abs(part - image).mean(axis=1).min() >= _NEARLY_THE_SAME for part in _parts(others)):
+            different.append(index)
+        if len(different) >= FEWEST_SOUNDS:
+            return
+    raise InputError(
+        f"only {len(different)} of {len(looked_at)} sounds differ from each other; training needs at least "
+        f"{FEWEST_SOUNDS} that do",
+        hint="add other sounds to the folder, or a `synth` source to pack.yaml",
+    )
+
+
+def _parts(images: F32) -> list[F32]:
+    return np.array_split(images, -(-len(images) // 64)) if len(images) else []
 
 
 def _with_npy_header(raw: Path, target: Path, shape: tuple[int, ...]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from samplegan import synth
 from samplegan.audio import wav_bytes
 from samplegan.config import ImageSettings, Pack, Source
-from samplegan.dataset import prepare, split_by_kit, training_sound
+from samplegan.dataset import licences_of, prepare, split_by_kit, training_sound
 from samplegan.errors import ConfigError, InputError
 from samplegan.representation import representation_for
 
@@ -153,3 +153,24 @@ def test_a_link_that_leads_back_to_itself_is_skipped(tmp_path):
     (folder / "loop.wav").symlink_to(folder / "loop.wav")
     data = prepare(pack_of(Source(folder=str(folder))), tmp_path, REPRESENTATION, tmp_path / "cache")
     assert data.skipped == ((str(folder / "loop.wav"), "a symbolic link that leads back to itself"),)
+
+
+def test_sounds_that_are_nearly_the_same_are_refused(tmp_path):
+    sound = synth.synthesise("kick", 3, 0)
+    random = np.random.default_rng(0)
+    for index in range(30):
+        nearly = sound * (1.0 - 0.01 * index) + 1e-5 * random.standard_normal(sound.shape)
+        (tmp_path / f"kick_{index}.wav").write_bytes(wav_bytes(nearly.astype(np.float32)))
+    with pytest.raises(InputError, match="only 1 of 30 sounds differ"):
+        prepare(pack_of(Source(folder=str(tmp_path))), tmp_path, REPRESENTATION, tmp_path / "cache")
+
+
+def test_only_the_licences_asked_for_are_taken_and_seen_as_often_as_asked(tmp_path):
+    folder = folder_of_kicks(tmp_path / "kicks", 36)
+    rows = [f"kick_{index}.wav,kit{index},{'cc0' if index < 30 else 'unknown'}" for index in range(36)]
+    (folder / "MANIFEST.csv").write_text("\n".join(["path,kit,licence", *rows]))
+    source = Source(folder=str(folder), only_licences=("cc0",), repeat=3)
+    data = prepare(pack_of(source), tmp_path, REPRESENTATION, tmp_path / "cache")
+    assert data.card["licences"] == {"cc0": 30}
+    assert len(data.training) == 3 * len(np.unique(data.training))
+    assert set(licences_of(folder).values()) == {"cc0", "unknown"}
