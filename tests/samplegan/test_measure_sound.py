@@ -1,0 +1,255 @@
+"""The measure of the default model: what is finished is not done again, and a document keeps what others wrote."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[2] / "scripts"))  # the script imports its neighbours
+import corpus
+import measure_sound as script
+
+from samplegan import store
+from samplegan.config import ImageSettings, Training, load_pack
+from samplegan.errors import ConfigError, Stopped
+from samplegan.evaluate.report import REPORT_FILE, Row
+from samplegan.gan import build_generator
+from samplegan.representation import representation_for
+
+IMAGE = ImageSettings(bands=32, frames=16, linear_bins=4, dense_frames=4, partials=1)
+REPRESENTATION = representation_for(IMAGE, 0.2)
+TRAINING = Training(generator_width=2, encoder_width=4, code_dim=8)
+FIGURES = Row("", "", *np.linspace(0.05, 0.9, 16).tolist(), 0)
+SETS = ("floor", "ceiling", "memoriser", "PCA-Gaussian", "synthesiser")
+
+
+def picture() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (40, 20), "white").save(out, "PNG")
+    return out.getvalue()
+
+
+def save_tiny_model(path: Path, *, seed: int = 0, anchors: int = 5) -> None:
+    import torch
+
+    torch.manual_seed(seed)
+    generator = build_generator(TRAINING, REPRESENTATION)
+    generator.anchors = torch.randn(anchors, 8)
+    card = {
+        "name": path.stem,
+        "category": "kick",
+        "representation": REPRESENTATION.to_document(),
+        "training": TRAINING.__dict__,
+        "steps": 250,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store.save_model(path, generator, card)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SAMPLEGAN_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def settings(home: Path) -> object:
+    """A folder of forty kicks, nothing done yet."""
+    for index in range(40):
+        path = home / "audio" / "kick" / f"{index}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        corpus.write(path, corpus.drum(0.02, seed=index))
+    return script.Settings(home / "audio", home, minutes=1.0, steps=100, threads=1, count=24)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict]]:
+    """What was trained and compared, by names that do as if."""
+    made: list[tuple[str, dict]] = []
+
+    def train(source: Path, **how: object) -> object:
+        made.append(("train", how | {"source": source}))
+        save_tiny_model(store.models_folder() / f"{how['name']}.safetensors", seed=len(made))
+        checkpoint = store.runs_folder() / str(how["name"]) / "checkpoint.safetensors"
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.touch()
+        return SimpleNamespace(steps=how["steps"] or 300, seconds=60.0)
+
+    def evaluate(subject: str, **how: object) -> object:
+        made.append(("evaluate", how | {"subject": subject}))
+        models = [store.load_model(each).name for each in (subject, *how["beside"])]
+        return SimpleNamespace(models=models)
+
+    def write_report(report: object, out: Path) -> None:
+        rows = [replace(FIGURES, name=name).to_dict() for name in (*report.models, *SETS)]
+        target = {"name": "coverage", "value": 0.5, "limit": 0.4, "at_least": True, "why": "0.9 × floor"}
+        document = {
+            "rows": rows,
+            "targets": [target | {"is_met": True}, target | {"name": "C_T", "is_met": False}],
+            "training_sounds": 10,
+            "held_out_sounds": 30,
+            "sounds": 24,
+        }
+        out.mkdir(parents=True, exist_ok=True)
+        for name in script.PICTURES:
+            (out / f"{name}.png").write_bytes(picture())
+        (out / REPORT_FILE).write_text(json.dumps(document))
+
+    monkeypatch.setattr(script, "train", train)
+    monkeypatch.setattr(script, "evaluate", evaluate)
+    monkeypatch.setattr(script, "write_report", write_report)
+    monkeypatch.setattr(script, "memoriser_is_caught", lambda report: True)
+    return made
+
+
+def names(calls: list[tuple[str, dict]]) -> list[str]:
+    return [name for name, _ in calls]
+
+
+def test_a_finished_category_is_not_done_again(settings, calls):
+    script.measure_category("kick", settings)
+    assert names(calls) == ["train", "evaluate"]
+    trained, compared = (how for _, how in calls)
+    assert trained["start_from"] == "nothing"
+    assert trained["source"] == compared["train"] != compared["against"]
+    script.measure_category("kick", settings)
+    assert len(calls) == 2
+
+
+def test_a_model_with_other_bytes_is_trained_on_and_compared_again(settings, calls):
+    script.measure_category("kick", settings)
+    save_tiny_model(store.models_folder() / "kick.safetensors", seed=99)
+    script.measure_category("kick", settings)
+    assert names(calls) == ["train", "evaluate"] * 2
+    assert calls[2][1]["resume"]
+
+
+def test_more_minutes_go_on_and_more_sounds_only_compare(settings, calls):
+    script.measure_category("kick", settings)
+    script.measure_category("kick", replace(settings, minutes=2.0))
+    assert names(calls) == ["train", "evaluate"] * 2
+    assert [how["resume"] for name, how in calls if name == "train"] == [False, True]
+    script.measure_category("kick", replace(settings, minutes=2.0, count=30))
+    assert names(calls[4:]) == ["evaluate"]
+
+
+def test_a_stopped_training_is_resumed(settings, calls, monkeypatch):
+    finish = script.train
+
+    def stop(source: Path, **how: object) -> object:
+        finish(source, **how)
+        raise Stopped("stopped", signal_number=2)
+
+    monkeypatch.setattr(script, "train", stop)
+    with pytest.raises(Stopped):
+        script.measure_category("kick", settings)
+    monkeypatch.setattr(script, "train", finish)
+    script.measure_category("kick", settings)
+    assert names(calls) == ["train", "train", "evaluate"]
+    assert calls[1][1]["resume"]
+
+
+def test_at_least_thirty_sounds_are_held_out_and_a_split_cut_short_is_made_anew(settings):
+    torn = settings.work / "split" / "kick" / "train" / "half.wav"
+    torn.parent.mkdir(parents=True)
+    torn.touch()
+    sides = script.split_once("kick", settings)
+    counts = {side: len(list((sides / side).iterdir())) for side in ("train", "test")}
+    assert counts == {"train": 20, "test": 20}  # of forty no more than half
+    before = sorted(sides.rglob("*"))
+    assert sorted(script.split_once("kick", settings).rglob("*")) == before
+    with pytest.raises(ConfigError, match="no such folder"):
+        script.split_once("snare", settings)
+
+
+def test_the_prior_draws_standard_normal_codes_and_aside_only_steps_aside(home):
+    model = home / "default.safetensors"
+    save_tiny_model(model)
+    latents = np.random.default_rng(0).standard_normal((6, 11)).astype(np.float32)
+    prior, near, far = (
+        store.load_model(str(script.redrawn(model, home / f"{drawn.name}.safetensors", drawn)))
+        for drawn in (
+            script.Drawn("p", "", 1.0, near_anchors=False),
+            *(script.Drawn(f"a{x}", "", x) for x in (0.0, 3.0)),
+        )
+    )
+    np.testing.assert_allclose(prior.codes(latents), latents[:, 3:], atol=1e-6)
+    np.testing.assert_allclose(far.codes(latents) - near.codes(latents), 3.0 * latents[:, 3:], atol=1e-5)
+    default = store.load_model(str(model))
+    codes = far.codes(latents)
+    np.testing.assert_array_equal(far.decode(codes), default.decode(codes))
+
+
+def test_every_ablation_is_a_pack_that_differs_in_what_it_says(settings):
+    folder = settings.audio / "kick"
+    packs = {
+        ablation.name: load_pack(script.ablated_pack(ablation, folder, settings.work / "pack.yaml"))
+        for ablation in script.ABLATIONS
+    }
+    default = packs["default"]
+    assert default.training == replace(Training(), patience=sys.maxsize, control_sounds=0)
+    assert len(default.speeds) > 1
+    for ablation in script.ABLATIONS[1:]:
+        pack = packs[ablation.name]
+        assert pack != default
+        same = replace(
+            pack,
+            image=None if ablation.image else pack.image,
+            speeds=default.speeds if ablation.speeds else pack.speeds,
+            training=replace(
+                pack.training, **{key: getattr(default.training, key) for key in ablation.training}
+            ),
+        )
+        assert same == default
+
+
+def test_ablations_are_compared_together(settings, calls):
+    script.measure_ablations(settings)
+    trained = [how for name, how in calls if name == "train"]
+    assert [how["steps"] for how in trained] == [100] * (len(trained) - 1) + [None]
+    assert trained[-1]["minutes"] == 1.0  # the default's
+    assert names(calls)[-1] == "evaluate"
+    assert len(calls[-1][1]["beside"]) == len(script.ABLATIONS) + len(script.DRAWN) - 1
+    script.measure_ablations(settings)
+    assert len(calls) == len(trained) + 1
+    script.write_document(settings, settings.work / "docs" / "sound.md")
+    text = (settings.work / "docs" / "sound.md").read_text()
+    for each in (*script.ABLATIONS, *script.DRAWN):
+        assert f"| {each.words} |" in text
+
+
+def test_the_document_keeps_what_was_measured_elsewhere(settings, calls):
+    document = settings.work / "docs" / "sound.md"
+    script.measure_category("kick", settings)
+    script.write_document(settings, document)
+    assert (document.parent / "sound" / "kick.png").exists()
+    text = document.read_text()
+    others = text.replace("section kick", "section snare").replace("| kicks |", "| snares |")
+    document.write_text(others.replace("## Kicks", "## Snares"))
+    script.write_document(settings, document)
+    both = document.read_text()
+    headings = ["## At a glance", "## Kicks", "## Snares"]
+    assert [both.count(heading) for heading in headings] == [1, 1, 1]
+    assert sorted(headings, key=both.index) == headings
+    assert both.index("| kicks |") < both.index("| snares |") < both.index("## Kicks")
+    script.write_document(settings, document)
+    assert document.read_text() == both
+
+
+def test_targets_are_listed_by_verdict(settings, calls):
+    script.measure_category("kick", settings)
+    document = settings.work / "sound.md"
+    script.write_document(settings, document)
+    text = document.read_text()
+    assert "Met: coverage 0.5 ≥ 0.4 (0.9 × floor)." in text
+    assert "**Not met**: C_T" in text
+    assert "1 of 2" in text
