@@ -35,7 +35,7 @@ F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 
 BLOCK_FILES, BLOCK_CANDIDATES = 16, 24
-MOST_FINGERPRINTS = 2000  # in a model
+MOST_FINGERPRINTS = 1500  # in a model
 NEAR_PERCENTILE = 1.0
 LONGEST_RISE_S = 0.005  # from 40 to 20 dB below the peak: a louder sound hides a quieter one for so long
 _CHOSEN = frozenset({"cut_off", "quiet"})  # by somebody's --length and --loudness, and no fault of the sound

@@ -55,7 +55,7 @@ def complete_model(
 def learned_sounds(
     sounds: list[Sound], speeds: tuple[float, ...], length_samples: int, *, seed: int
 ) -> Iterator[F32]:
-    """Sounds as they were learned, at every speed; 2000 drawn from them where there are more, files before what was
+    """Sounds as they were learned, at every speed; 1500 drawn from them where there are more, files before what was
     synthesised: those are somebody's.
     """
     items = np.random.default_rng(seed).permutation(len(sounds) * len(speeds))

@@ -18,7 +18,7 @@ from samplegan.representation import Representation
 GRAINS = 64  # draws of noise
 KNOWN_CODES = 4096  # that new codes are drawn among
 NEIGHBOURS = 15
-MOST_ANCHORS = 2048  # in a model
+MOST_ANCHORS = 1024  # in a model
 GAIN_DB = 3.0  # either way: what is learned of a sound is also learned a little louder and softer
 LARGEST_GRADIENT = 5.0
 SILENT = -0.97  # a cell at or under this is silence, or mono
