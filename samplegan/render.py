@@ -62,6 +62,7 @@ TUNINGS = 4  # of a sound, at most
 _HEADER_BYTES = 4096  # of one file, and of its line in the manifest
 _SPARE_BYTES = 8_000_000
 _POLL_SECONDS = 0.2
+_SEVERAL = {"copy": "too near to a training sound"}  # why candidates were left out, in words for a summary
 
 
 class RepresentationLike(Protocol):
@@ -283,7 +284,8 @@ class RenderSummary:
         if self.limited:
             parts.append(f"{self.limited} held below the loudness target by the ceiling")
         if self.rejected:
-            told = ", ".join(f"{number} {reason}" for reason, number in sorted(self.rejected.items()))
+            counts = sorted(self.rejected.items())
+            told = ", ".join(f"{number} {_SEVERAL.get(reason, reason)}" for reason, number in counts)
             parts.append(f"left out: {told}")
         if self.failed:
             parts.append(f"{len(self.failed)} failed")
