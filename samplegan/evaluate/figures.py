@@ -52,7 +52,9 @@ def pictures(report: Report) -> dict[str, Picture]:
     order = "sorted from short to long"
     return {
         "spectrograms": Picture(
-            spectrogram_wall(real, made, sides, f"{axes}, {order}"), "Spectrograms", f"{both}: {axes}, {order}."
+            spectrogram_wall(real, made, sides, f"{axes}, {order}"),
+            "Spectrograms",
+            f"{both}: {axes}, {order}.",
         ),
         "waveforms": Picture(
             _waveforms(
