@@ -175,7 +175,7 @@ def test_the_manifest_tells_how_near_every_file_is(tmp_path, known):
     summary = render(model(fingerprints=known), tmp_path, count=2, options=GATED)
     assert summary.rejected["alike"] == BLOCK_CANDIDATES - BLOCK_FILES
     assert summary.rejected["copy"] >= 1
-    assert f"{summary.rejected['copy']} copy" in summary.summary()
+    assert f"{summary.rejected['copy']} too near to a training sound" in summary.summary()
     assert all(each["nearest_training"] >= known.copy_distance - 1e-4 for each in records(tmp_path))
 
 

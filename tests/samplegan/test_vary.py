@@ -62,12 +62,14 @@ def folder(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     before = os.environ.get("SAMPLEGAN_HOME")
     os.environ["SAMPLEGAN_HOME"] = str(home)
+    bundled, store.BUNDLED_FOLDER = store.BUNDLED_FOLDER, home / "nothing-bundled"
     saved(home / "models" / "tiny.safetensors")
     saved(home / "models" / "drawing.safetensors", "drawing", "stereo-dcgan", category="snare")
     for index in (0, 1):
         path = home / f"kick_{index}.wav"
         soundfile.write(path, synth.synthesise("kick", 1, index).T, SAMPLE_RATE, subtype="PCM_24")
     yield home
+    store.BUNDLED_FOLDER = bundled
     os.environ.pop("SAMPLEGAN_HOME")
     if before is not None:
         os.environ["SAMPLEGAN_HOME"] = before
