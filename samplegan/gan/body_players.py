@@ -11,7 +11,7 @@ from torch import Tensor
 from samplegan.config import Training
 from samplegan.dataset import Dataset
 from samplegan.gan import body_gan
-from samplegan.gan.losses import discriminator_loss, feature_matching, generator_loss, reconstruction
+from samplegan.gan.losses import feature_matching, generator_loss, reconstruction
 from samplegan.gan.players import Players
 from samplegan.representation import Representation
 
@@ -117,21 +117,13 @@ class BodyPlayers(Players):
         settings = self.training
         with self._precision():
             fake = self.shown(self.generator.decode(self._between(mean)))
-            real_logits, real_features = self.discriminator(real)
-            fake_logits, _ = self.discriminator(fake.detach())
-        judged = discriminator_loss(real_logits.float(), fake_logits.float(), settings.label_smoothing)
-        self.discriminator_optimiser.zero_grad(set_to_none=True)
-        judged.backward()
-        self.discriminator_optimiser.step()
-        self.discriminator.requires_grad_(False)
-        with self._precision():
-            logits, fake_features = self.discriminator(fake)
+        verdict = self._judge(real, fake)
         terms = {
-            "generator": generator_loss(logits.float()),
-            "feature_matching": feature_matching([each.detach() for each in real_features], fake_features),
+            "generator": generator_loss(verdict.logits),
+            "feature_matching": feature_matching(verdict.real_features, verdict.fake_features),
         }
         game = settings.game * (terms["generator"] + settings.feature_matching * terms["feature_matching"])
-        return game, {"discriminator": judged, **terms}
+        return game, {"discriminator": verdict.loss, **terms}
 
     def _between(self, mean: Tensor) -> Tensor:
         """Codes on the way from sounds of the batch to neighbours of theirs."""

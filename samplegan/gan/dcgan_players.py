@@ -13,7 +13,6 @@ from samplegan.gan import stereo_dcgan
 from samplegan.gan.losses import (
     Shape,
     batch_distance,
-    discriminator_loss,
     feature_matching,
     generator_loss,
 )
@@ -43,23 +42,11 @@ class DcganPlayers(Players):
         latents = torch.randn(self.batch, self.generator.latent_dim).to(self.device)
         with self._precision():
             fake = self.generator(latents).float()
-            real_logits, real_features = self.discriminator(real)
-            fake_logits, _ = self.discriminator(fake.detach())
-        judged = discriminator_loss(real_logits.float(), fake_logits.float(), settings.label_smoothing)
-        self.discriminator_optimiser.zero_grad(set_to_none=True)
-        judged.backward()
-        self.discriminator_optimiser.step()
-
-        self.discriminator.requires_grad_(False)
-        with self._precision():
-            logits, fake_features = self.discriminator(fake)
-        real_features = [
-            features.detach() for features in real_features
-        ]  # of a step ago: no third pass for them
-        terms = {"generator": generator_loss(logits.float())}
+        verdict = self._judge(real, fake)
+        terms = {"generator": generator_loss(verdict.logits)}
         weighted = terms["generator"]
         extra = {
-            "feature_matching": lambda: feature_matching(real_features, fake_features),
+            "feature_matching": lambda: feature_matching(verdict.real_features, verdict.fake_features),
             "centroid": lambda: batch_distance(self.shape.centroid, real, fake),
             "decay": lambda: batch_distance(self.shape.decay, real, fake),
             "periodicity": lambda: batch_distance(self.shape.periodicity, real, fake),
@@ -77,10 +64,10 @@ class DcganPlayers(Players):
         if not measure:
             return {}
         return {
-            "discriminator": judged.detach(),
+            "discriminator": verdict.loss.detach(),
             **{key: term.detach() for key, term in terms.items()},
-            "real_logit": real_logits.detach().mean(),
-            "fake_logit": fake_logits.detach().mean(),
+            "real_logit": verdict.real_logits.detach().mean(),
+            "fake_logit": verdict.fake_logits.detach().mean(),
         }
 
     def exported(self) -> stereo_dcgan.Generator:

@@ -18,6 +18,7 @@ from samplegan.config import Training
 from samplegan.dataset import Dataset
 from samplegan.evaluate import metrics
 from samplegan.gan import AnyGenerator, build_networks
+from samplegan.gan.losses import discriminator_loss
 from samplegan.representation import Representation
 
 F32 = NDArray[np.float32]
@@ -40,6 +41,18 @@ class Validation:
         """What the best checkpoint has least of: distance to the held-out sounds, and what of them is not covered."""
         missing = self.scores["held_out_coverage_of_training"] - self.scores["held_out_coverage"]
         return self.scores["held_out_mmd"] + COVERAGE_WEIGHT * max(missing, 0.0)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the discriminator, just updated, says of a generated batch, and what it said of both before."""
+
+    loss: Tensor
+    real_logits: Tensor
+    fake_logits: Tensor
+    logits: Tensor  # of the generated batch, to the updated discriminator
+    real_features: list[Tensor]  # of before the update: no third pass for them
+    fake_features: list[Tensor]
 
 
 class Players(ABC):
@@ -152,6 +165,21 @@ class Players(ABC):
         return torch.from_numpy(self.data.batch(indices, variations)).to(
             self.device, memory_format=torch.channels_last
         )
+
+    def _judge(self, real: Tensor, fake: Tensor) -> Verdict:
+        """Update the discriminator, and have it judge `fake` with its weights held."""
+        with self._precision():
+            real_logits, real_features = self.discriminator(real)
+            fake_logits, _ = self.discriminator(fake.detach())
+        loss = discriminator_loss(real_logits.float(), fake_logits.float(), self.training.label_smoothing)
+        self.discriminator_optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.discriminator_optimiser.step()
+        self.discriminator.requires_grad_(False)
+        with self._precision():
+            logits, fake_features = self.discriminator(fake)
+        held = [features.detach() for features in real_features]
+        return Verdict(loss, real_logits, fake_logits, logits.float(), held, fake_features)
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision)
