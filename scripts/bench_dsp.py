@@ -16,7 +16,6 @@ import datetime
 import importlib.metadata
 import io
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -34,6 +33,7 @@ import scipy.ndimage
 import scipy.signal
 import soxr
 import torch
+from document_sections import processor, table
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -220,23 +220,9 @@ def signature(arguments: argparse.Namespace, section: str) -> str:
     return f"*{today}, `{command}`; {processor()}, {os.cpu_count()} cores; {versions}.*"
 
 
-def processor() -> str:
-    """The processor's model."""
-    information = Path("/proc/cpuinfo")
-    text = information.read_text(encoding="utf-8") if information.exists() else ""
-    found = re.search(r"model name\s*: (.*)", text)
-    return found[1] if found else platform.processor() or platform.machine()
-
-
 def spoken(category: str) -> str:
     """A category's name in words."""
     return category.replace("_", " ")
-
-
-def table(header: Sequence[str], rows: Rows, *, left: int = 1) -> str:
-    """Markdown; the first columns to the left, numbers to the right."""
-    lines = [header, ["---" if index < left else "--:" for index in range(len(header))], *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 # --- times
