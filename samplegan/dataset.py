@@ -33,6 +33,7 @@ _MOST_COMPARED = 2000
 _NEARLY_THE_SAME = 0.004
 _AUDIBLE = -0.2
 FEWEST_HELD_OUT = 2
+PANNED = 10.0  # one channel's energy over the other's
 Progress = Callable[[int, int], None]
 
 
@@ -270,8 +271,9 @@ def _analyse(
 
 
 def training_sound(audio: F32, speed: float, length_samples: int) -> F32:
-    """One sound as it is learned: played at `speed`, aligned, of fixed length, its peak at full scale (one gain for
-    both channels: their balance is part of the sound)."""
+    """One sound as it is learned: mono-safe, played at `speed`, aligned, of fixed length, its peak at full scale (one
+    gain for both channels: their balance is part of the sound)."""
+    audio = mono_safe(audio)
     if speed != 1.0:
         import soxr
 
@@ -280,6 +282,17 @@ def training_sound(audio: F32, speed: float, length_samples: int) -> F32:
         )
     aligned = align(audio, length_samples)
     return aligned / max(float(np.abs(aligned).max()), 1e-9)
+
+
+def mono_safe(audio: F32) -> F32:
+    """A sound [2, sample] that does not vanish in mono: one recorded against the phase is turned, and one that is
+    panned to a side (by 10 dB and more) stands in the middle."""
+    left, right = audio
+    energies = [float(np.square(channel, dtype=np.float64).sum()) for channel in audio]
+    if max(energies) > PANNED * min(energies):
+        louder = audio[int(np.argmax(energies))]
+        return np.stack([louder, louder])
+    return np.stack([left, -right]) if float(np.vdot(left, right)) < 0.0 else audio
 
 
 def _require_different(images: NDArray[np.float16], plain: int) -> None:

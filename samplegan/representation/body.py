@@ -31,6 +31,7 @@ F32 = NDArray[np.float32]
 LOWEST_PARTIAL_HZ = 25.0
 PARTIAL_OCTAVES = 6.0  # up to 1600 Hz
 NARROWEST_DB, WIDEST_DB = -48.0, 12.0  # of the side over the middle
+LOUDEST_PARTIAL_DB = 3.0  # the fundamental of a square wave stands 2.1 dB above full scale, and kicks are clipped
 MONO_FADE_DB = 4.0  # above the narrowest, over which the side appears
 SIDE_ITERATIONS = 8
 _TINY_POWER = 1e-6  # of the floor's
@@ -58,7 +59,7 @@ class BodyPlan(CompactPlan):
             lowest_hz=LOWEST_PARTIAL_HZ,
             highest_hz=self.spec.highest_partial_hz,
             partials=self.spec.partials,
-            floor_db=self.floor_db,
+            floor_db=self.floor_db + LOUDEST_PARTIAL_DB,
         )
 
     def analyse(self, audio: F32) -> F32:
@@ -122,12 +123,12 @@ class BodyPlan(CompactPlan):
 
     def level_row(self, level_db: F32) -> F32:
         """dB re full scale to [-1, 1]."""
-        row = (level_db - self.floor_db) / self.decibels_per_unit - 1.0
+        row = (level_db - LOUDEST_PARTIAL_DB) / self.decibels_per_unit + 1.0
         return np.clip(row, -1.0, 1.0).astype(np.float32)
 
     def level_db(self, row: F32) -> NDArray[np.float64]:
         """The inverse of `level_row`."""
-        return (row.astype(np.float64) + 1.0) * self.decibels_per_unit + self.floor_db
+        return (row.astype(np.float64) - 1.0) * self.decibels_per_unit + LOUDEST_PARTIAL_DB
 
     @cached_property
     def cell_noise_share(self) -> F32:
