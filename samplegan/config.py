@@ -49,18 +49,20 @@ class ImageSettings:
     tonal_below_hz: float = 300.0  # what lies below is made of tones; above, of noise
     partials: int = 0  # that make the body of a sound (body)
     highest_partial_hz: float = 450.0  # where they are looked for (body)
+    lines: bool = False  # whether its noise has lines of metal in it (body)
 
 
-# One moving partial explains the low band of a kick to -20 dB; snares and toms have two modes. Cymbals and open
-# hats are many close lines, which a longer window tells apart.
-_LINES = ImageSettings(bands=96, window_samples=1024, linear_bins=12)
+# One moving partial explains the low band of a kick to -20 dB; snares and toms have two modes. Cymbals and hats are
+# many close lines.
+_METAL = ImageSettings(bands=96, window_samples=1024, linear_bins=12, lines=True)
 _CATEGORY_IMAGES = {
     "kick": ImageSettings(partials=1),
     "snare": ImageSettings(partials=2),
     "tom": ImageSettings(partials=2, highest_partial_hz=600.0, window_samples=1024, linear_bins=12),
-    "perc": ImageSettings(partials=1, highest_partial_hz=1200.0),
-    "hat_open": _LINES,
-    "cymbal": _LINES,
+    "perc": ImageSettings(partials=1, highest_partial_hz=1200.0, lines=True),
+    "hat_closed": ImageSettings(lines=True),
+    "hat_open": _METAL,
+    "cymbal": _METAL,
 }
 
 

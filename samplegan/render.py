@@ -544,15 +544,15 @@ def _attempt(model: ModelLike, number: int, attempt: int, options: RenderOptions
     if options.pitch is None:
         return Candidate(number, attempt, finished, descriptors)
     # The tracks say where the body settles; what is measured says it of the whole sound, to a cent.
-    pitch, bands = parse_pitch(options.pitch), model.representation.bands
-    here_hz = settled_hz(image, bands)
+    pitch, rows = parse_pitch(options.pitch), model.representation.partial_rows
+    here_hz = settled_hz(image, rows)
     if here_hz is None:
         raise Unusable("there is no body to tune")
     target_hz, octaves = pitch.near(here_hz), 0.0
     missing = math.log2(target_hz / here_hz)
     for _ in range(TUNINGS):
         octaves += missing
-        finished, descriptors = _heard(model, transposed(image, bands, octaves), phase_seed, options)
+        finished, descriptors = _heard(model, transposed(image, rows, octaves), phase_seed, options)
         if descriptors.pitch_hz is None or descriptors.pitch_confidence < PITCH_CONFIDENT:
             break
         missing = math.log2(target_hz / descriptors.pitch_hz)

@@ -227,7 +227,7 @@ def starting_model(training: Training, category: str, representation: Representa
         name = str(path)
     card = store.read_card(store.find_model(name))
     shape = ("architecture", "generator_width", "encoder_width", "code_dim", "latent_dim")
-    if card["representation"] == representation.to_document() and all(
+    if Representation.from_document(card["representation"]) == representation and all(
         card["training"].get(key) == getattr(training, key) for key in shape
     ):
         return store.load_model(name)

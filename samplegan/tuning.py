@@ -62,13 +62,13 @@ def parse_pitch(text: str) -> Pitch:
     return pitch
 
 
-def settled_hz(image: F32, bands: int) -> float | None:
+def settled_hz(image: F32, partial_rows: slice) -> float | None:
     """Where the body of an image [channel, row, frame] settles; None if it has none.
 
     The median of the loudest partial's frequency; frames count more the later they are, as long as they are within
     36 dB of the loudest (as in `dsp.pitch`).
     """
-    level, frequency = image[0, bands:].astype(np.float64), image[1, bands:]
+    level, frequency = image[0, partial_rows].astype(np.float64), image[1, partial_rows]
     heard = level + 1.0
     if not heard.size or heard.max() < 0.05:
         return None
@@ -80,8 +80,9 @@ def settled_hz(image: F32, bands: int) -> float | None:
     return float(hertz[order][np.searchsorted(reached, 0.5 * reached[-1])])
 
 
-def transposed(image: F32, bands: int, octaves: float) -> F32:
+def transposed(image: F32, partial_rows: slice, octaves: float) -> F32:
     """The image with all its partials moved; what is not of the body stays."""
     moved = image.copy()
-    moved[1, bands:] = np.clip(image[1, bands:] + np.float32(2.0 / PARTIAL_OCTAVES * octaves), -1.0, 1.0)
+    shift = np.float32(2.0 / PARTIAL_OCTAVES * octaves)
+    moved[1, partial_rows] = np.clip(image[1, partial_rows] + shift, -1.0, 1.0)
     return moved

@@ -65,7 +65,7 @@ def build_generator(training: Training, representation: Representation) -> AnyGe
     return body_gan.Generator(
         bands,
         frames,
-        representation.partials,
+        representation.tracks,
         code_dim=training.code_dim,
         width=training.generator_width,
         encoder_width=training.encoder_width,
@@ -88,6 +88,6 @@ def build_networks(training: Training, representation: Representation) -> Networ
         )
     else:
         discriminator = body_gan.Discriminator(
-            bands, frames, representation.partials, width=width, attention=attention
+            bands, frames, representation.tracks, width=width, attention=attention
         )
     return Networks(generator, discriminator)

@@ -6,6 +6,8 @@ a discriminator judges sounds decoded from between the encodings, so that what l
 (Larsen et al., 'Autoencoding beyond pixels', 2016; Berthelot et al., 'Understanding and improving interpolation in
 autoencoders', 2019). New sounds are drawn there: near an encoded sound (an anchor), part of the way to a neighbour.
 
+Rows below the bands are tracks: of partials, and that of lines (whose cells lie along frequency).
+
 The decoder draws levels without noise, and how noisy each cell is. The grain of noise is put on by the representation,
 with the statistics that noise has; the discriminator sees it with grain, as real images have it.
 """
@@ -32,7 +34,7 @@ _QUIETEST, _LOUDEST = -8.0, 4.0  # of a log variance
 
 
 def as_tracks(rows: Tensor) -> Tensor:
-    """[batch, 2, partial, frame] → [batch, 2 · partial, frame]: all levels, then all frequencies."""
+    """[batch, 2, track, frame] → [batch, 2 · track, frame]: all of the first channel, then all of the second."""
     return rows.flatten(1, 2)
 
 
@@ -41,7 +43,7 @@ class _Encoder(nn.Module):
 
     coordinates: Tensor
 
-    def __init__(self, bands: int, frames: int, partials: int, code_dim: int, width: int) -> None:
+    def __init__(self, bands: int, frames: int, tracks: int, code_dim: int, width: int) -> None:
         super().__init__()
         self.bands = bands
         self.register_buffer("coordinates", coordinates(bands, frames), persistent=False)
@@ -52,8 +54,8 @@ class _Encoder(nn.Module):
         )
         features = channels[-1] * (bands >> _DOUBLINGS) * (frames >> _DOUBLINGS)
         self.tracks = None
-        if partials:
-            layers = [nn.Sequential(nn.Conv1d(a, b, 4, 2, 1), nn.SiLU()) for a, b in _pairs(2 * partials)]
+        if tracks:
+            layers = [nn.Sequential(nn.Conv1d(a, b, 4, 2, 1), nn.SiLU()) for a, b in _pairs(2 * tracks)]
             self.tracks = nn.Sequential(*layers, nn.Flatten())
             features += 64 * (frames >> 3)
         self.code = nn.Sequential(nn.Linear(features, 256), nn.SiLU(), nn.Linear(256, 2 * code_dim))
@@ -119,9 +121,9 @@ class _TrackStage(nn.Module):
 class _Decoder(nn.Module):
     """Codes to images of three channels: level, width, and how noisy."""
 
-    def __init__(self, bands: int, frames: int, partials: int, code_dim: int, width: int) -> None:
+    def __init__(self, bands: int, frames: int, tracks: int, code_dim: int, width: int) -> None:
         super().__init__()
-        self.partials = partials
+        self.track_count = tracks
         self.style = nn.Sequential(
             nn.Linear(code_dim, _STYLE), nn.SiLU(), nn.Linear(_STYLE, _STYLE), nn.SiLU()
         )
@@ -134,14 +136,14 @@ class _Decoder(nn.Module):
         )
         self.image = nn.Conv2d(width, 3, 3, padding=1)
         nn.init.constant_(self.image.bias[2:], 2.0)  # type: ignore[index]  # noise is noisy, to begin with
-        if partials:
+        if tracks:
             self.track_start = (64, frames >> 3)
             self.project_tracks = nn.Linear(_STYLE, math.prod(self.track_start))
             self.track_stages = nn.ModuleList(
                 _TrackStage(a, b, frames >> (2 - depth))
                 for depth, (a, b) in enumerate(itertools.pairwise((64, 64, 48, 32)))
             )
-            self.tracks = nn.Conv1d(32, 2 * partials, 5, padding=2)
+            self.tracks = nn.Conv1d(32, 2 * tracks, 5, padding=2)
 
     def forward(self, codes: Tensor) -> Tensor:
         style = self.style(codes)
@@ -149,12 +151,12 @@ class _Decoder(nn.Module):
         for stage in self.stages:
             features = stage(features, style)
         image = torch.tanh(self.image(features).float())
-        if not self.partials:
+        if not self.track_count:
             return image
         features = functional.silu(self.project_tracks(style).unflatten(1, self.track_start))
         for stage in self.track_stages:
             features = stage(features, style)
-        tracks = torch.tanh(self.tracks(features).float()).unflatten(1, (2, self.partials))
+        tracks = torch.tanh(self.tracks(features).float()).unflatten(1, (2, self.track_count))
         return torch.cat([image, torch.cat([tracks, torch.ones_like(tracks[:, :1])], dim=1)], dim=2)
 
 
@@ -162,7 +164,7 @@ class Generator(nn.Module):
     """Latents to codes to images, and images to codes.
 
     Latents are standard normal numbers, [batch, latent_dim]; three of them choose an anchor, a neighbour and how far
-    towards it, the others step aside. Codes are [batch, code_dim]; images [batch, 3, bands + partials, frame].
+    towards it, the others step aside. Codes are [batch, code_dim]; images [batch, 3, bands + tracks, frame].
     """
 
     anchors: Tensor
@@ -171,7 +173,7 @@ class Generator(nn.Module):
         self,
         bands: int,
         frames: int,
-        partials: int,
+        tracks: int,
         *,
         code_dim: int = 64,
         width: int = 16,
@@ -181,8 +183,8 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.bands, self.code_dim, self.aside = bands, code_dim, aside
-        self.encoder = _Encoder(bands, frames, partials, code_dim, encoder_width)
-        self.decoder = _Decoder(bands, frames, partials, code_dim, width)
+        self.encoder = _Encoder(bands, frames, tracks, code_dim, encoder_width)
+        self.decoder = _Decoder(bands, frames, tracks, code_dim, width)
         self.register_buffer("anchors", torch.zeros(anchors, code_dim))
 
     @property
@@ -240,14 +242,14 @@ class Discriminator(nn.Module):
     Strided convolutions with spectral normalisation over the image, self-attention where a cell still means something,
     the same in one dimension over the tracks, and layers that see both.
 
-    Shape: [batch, at least 2, bands + partials, frame] → [batch], list of features.
+    Shape: [batch, at least 2, bands + tracks, frame] → [batch], list of features.
     """
 
     coordinates: Tensor
     frame_place: Tensor
 
     def __init__(
-        self, bands: int, frames: int, partials: int, *, width: int = 24, attention: bool = True
+        self, bands: int, frames: int, tracks: int, *, width: int = 24, attention: bool = True
     ) -> None:
         super().__init__()
         self.bands = bands
@@ -265,8 +267,8 @@ class Discriminator(nn.Module):
         )
         features = channels[-1] * (bands >> _DOUBLINGS) * (frames >> _DOUBLINGS)
         self.track_stages = nn.ModuleList()
-        if partials:
-            for a, b in _pairs(4 * partials + 1):
+        if tracks:
+            for a, b in _pairs(4 * tracks + 1):
                 layer = spectral_norm(nn.Conv1d(a, b, 5, 2, 2))
                 self.track_stages.append(nn.Sequential(layer, nn.LeakyReLU(0.2)))
             features += 64 * (frames >> 3)

@@ -38,7 +38,7 @@ class BodyPlayers(Players):
         share, grains = representation.cell_noise(GRAINS, training.seed)
         self.share = torch.from_numpy(share).to(device)
         self.grains = torch.from_numpy(grains).to(device)
-        self.bands = representation.bands
+        self.bands, self.partials = representation.bands, representation.partials
         self.decibels_per_unit = representation.decibels_per_unit
         variations = data.images.shape[1]
         self.generator.anchors = torch.zeros(
@@ -61,7 +61,7 @@ class BodyPlayers(Players):
         self.generator.anchors[torch.from_numpy(slots).to(self.device)] = mean.detach()
         terms = {
             "reconstruction": reconstruction(
-                real, again, self.bands, self._noisiness(again) * self.grains.mean(dim=0)
+                real, again, self.bands, self.partials, self._noisiness(again) * self.grains.mean(dim=0)
             ),
             "divergence": 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean(),
             "noisiness": (1.0 - again[:, 2, : self.bands]).mean(),

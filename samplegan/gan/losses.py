@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 Statistic = Callable[[Tensor], Tensor]
+_LINES = 0.2  # the weight of a row of lines; that of all levels is 1
 _LAGS = 12  # frames over which the envelope's ripple is compared
 
 
@@ -51,20 +52,26 @@ def batch_distance(statistic: Statistic, real: Tensor, fake: Tensor) -> Tensor:
     return (given.mean(dim=0) - mean).abs().mean() + (_spread(given) - spread).abs().mean()
 
 
-def reconstruction(real: Tensor, again: Tensor, bands: int, grain: Tensor) -> Tensor:
+def reconstruction(real: Tensor, again: Tensor, bands: int, partials: int, grain: Tensor) -> Tensor:
     """How far decoded images are from those that were encoded, the one comparison of a generated sound with one real
     sound: its own.
 
     L1, whose optimum among noisy cells is their median. `grain` [batch, band, frame] is what noise shows on average in
     the cells that the decoder means to be noisy. Tracks count for more than their cells: level and frequency, and how
     both change from frame to frame, since a wobble is heard; a frequency counts where there is something to hear.
+    Of lines, density counts as far as there are any.
     """
     level = (again[:, 0, :bands] + grain - real[:, 0, :bands]).abs().mean()
     heard = torch.sigmoid((real[:, 0, :bands] + 0.8) * 10.0)
     loss = level + 0.3 * ((again[:, 1, :bands] - real[:, 1, :bands]).abs() * heard).mean()
-    if real.shape[2] == bands:
+    if real.shape[2] > bands + partials:
+        wanted, given = real[:, :2, -1], again[:, :2, -1]
+        share, density = (given - wanted).abs().unbind(dim=1)
+        loss = loss + _LINES * (share + density * (wanted[:, 0] + 1.0) / 2.0).mean()
+    if partials == 0:
         return loss
-    wanted, given = real[:, :2, bands:], again[:, :2, bands:]
+    rows = slice(bands, bands + partials)
+    wanted, given = real[:, :2, rows], again[:, :2, rows]
     heard = torch.sigmoid((wanted[:, 0] - wanted[:, 0].amax(dim=(1, 2), keepdim=True) + 1.0) * 8.0)
     heard = heard * (wanted[:, 0] > -1.0)  # a sound without a body has no loudest part of it
     apart, change = (given - wanted).abs(), (given.diff(dim=-1) - wanted.diff(dim=-1)).abs()

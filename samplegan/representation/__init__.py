@@ -44,6 +44,7 @@ class Representation:
     settle_iterations: int = 2  # after which each channel goes on alone (compact)
     partials: int = 0  # that make the body (body)
     highest_partial_hz: float = 450.0  # (body)
+    lines: bool = False  # whether noise has lines of metal in it (body)
 
     @property
     def length_seconds(self) -> float:
@@ -52,8 +53,18 @@ class Representation:
 
     @property
     def rows(self) -> int:
-        """The image's height: its bands, and a track for each partial."""
-        return self.bands + self.partials
+        """The image's height: its bands, a track for each partial, and perhaps a row of lines."""
+        return self.bands + self.tracks
+
+    @property
+    def tracks(self) -> int:
+        """How many rows stand below the bands: those of partials, and that of lines."""
+        return self.partials + self.lines
+
+    @property
+    def partial_rows(self) -> slice:
+        """Where the tracks of partials stand."""
+        return slice(self.bands, self.bands + self.partials)
 
     @property
     def decibels_per_unit(self) -> float:
@@ -117,6 +128,7 @@ def representation_for(image: ImageSettings, length_seconds: float) -> Represent
             tonal_below_hz=image.tonal_below_hz,
             partials=image.partials if image.name == "body" else 0,
             highest_partial_hz=image.highest_partial_hz,
+            lines=image.lines and image.name == "body",
         )
         plan = _plan(representation)
         if isinstance(plan, BodyPlan) and representation.partials:

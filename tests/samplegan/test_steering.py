@@ -240,15 +240,15 @@ def test_without_a_pitch_sounds_keep_their_own(kicks):
 
 def test_the_tracks_tell_where_a_body_settles_and_move_as_one(kicks):
     image = kicks.images(np.zeros((1, 8), dtype=np.float32))[0]
-    bands = kicks.representation.bands
-    assert settled_hz(image, bands) == pytest.approx(60.0, rel=0.03)
-    higher = transposed(image, bands, 1.0)
-    assert settled_hz(higher, bands) == pytest.approx(2.0 * settled_hz(image, bands), rel=1e-4)
+    bands, rows = kicks.representation.bands, kicks.representation.partial_rows
+    assert settled_hz(image, rows) == pytest.approx(60.0, rel=0.03)
+    higher = transposed(image, rows, 1.0)
+    assert settled_hz(higher, rows) == pytest.approx(2.0 * settled_hz(image, rows), rel=1e-4)
     np.testing.assert_array_equal(higher[:, :bands], image[:, :bands])
     np.testing.assert_array_equal(higher[0], image[0])
     silent = image.copy()
     silent[0, bands:] = -1.0
-    assert settled_hz(silent, bands) is None
+    assert settled_hz(silent, rows) is None
 
 
 def test_a_model_without_a_body_is_not_tuned():

@@ -82,7 +82,7 @@ def loss_of(change, partials=1, real=None):
     real = images(partials) if real is None else real
     again = torch.cat([real, torch.ones_like(real[:, :1])], dim=1)
     change(again)
-    return reconstruction(real, again, BANDS, NO_GRAIN).item()
+    return reconstruction(real, again, BANDS, real.shape[2] - BANDS, NO_GRAIN).item()
 
 
 @pytest.mark.parametrize("partials", [0, 1, 2])
@@ -153,13 +153,13 @@ def test_grain_is_added_before_it_is_compared():
     again = torch.cat([real, torch.ones_like(real[:, :1])], dim=1)
     again[:, 0] += 0.1
     grain = torch.full((2, BANDS, FRAMES), -0.1)
-    assert reconstruction(real, again, BANDS, grain) < 1e-6
-    assert reconstruction(real, again, BANDS, NO_GRAIN).item() == pytest.approx(0.1, abs=1e-5)
+    assert reconstruction(real, again, BANDS, 0, grain) < 1e-6
+    assert reconstruction(real, again, BANDS, 0, NO_GRAIN).item() == pytest.approx(0.1, abs=1e-5)
 
 
 def test_the_reconstruction_has_a_slope_everywhere():
     real = images()
     again = torch.cat([real, torch.ones_like(real[:, :1])], dim=1).mul(0.9).requires_grad_(True)
-    reconstruction(real, again, BANDS, NO_GRAIN).backward()
+    reconstruction(real, again, BANDS, 1, NO_GRAIN).backward()
     assert torch.isfinite(again.grad).all()
     assert (again.grad[:, :2] != 0).float().mean() > 0.95
