@@ -21,12 +21,12 @@ from samplegan.inspection import Report
 F32 = NDArray[np.float32]
 
 _WINDOW_SAMPLES = 1024
-_FFT_SAMPLES = 4 * _WINDOW_SAMPLES  # zero-padded: the low end of a logarithmic axis is not made of slabs then
+FFT_SAMPLES = 4 * _WINDOW_SAMPLES  # zero-padded: the low end of a logarithmic axis is not made of slabs then
 _SHORTEST_HOP_SAMPLES = 32
 _RANGE_DB = 80.0
 _LOWEST_HZ = 30.0
-_INK, _GRID = "#222222", "#d9d9d9"
-_LEFT, _RIGHT, _ORIGINAL = "#1f6f8b", "#d1603d", "#9a9a9a"
+INK, GRID = "#222222", "#d9d9d9"
+LEFT, RIGHT, _ORIGINAL = "#1f6f8b", "#d1603d", "#9a9a9a"
 _ATTACK_MS = 30.0
 
 
@@ -63,11 +63,11 @@ def sound_png(audio: F32, *, title: str, caption: str = "") -> bytes:
     names = ("both channels",) if is_mono else ("left", "right")
     for axis, levels, name in zip(axes[1:], spectra, names, strict=True):
         mesh = _draw_spectrogram(axis, levels - loudest, audio.shape[1], name)
-    axes[-1].set_xlabel("time in ms", color=_INK)
+    axes[-1].set_xlabel("time in ms", color=INK)
     bar = figure.colorbar(mesh, ax=list(axes[1:]), pad=0.01, aspect=40)
-    bar.set_label("dB below the loudest point", color=_INK)
+    bar.set_label("dB below the loudest point", color=INK)
     bar.outline.set_visible(False)
-    figure.suptitle(_plain(title), fontsize=13, color=_INK, x=0.02, ha="left", fontweight="bold")
+    figure.suptitle(plain(title), fontsize=13, color=INK, x=0.02, ha="left", fontweight="bold")
     if caption:
         axes[0].set_title(caption, fontsize=9, color="#555555", loc="left")
     buffer = io.BytesIO()
@@ -108,11 +108,11 @@ def comparison_png(columns: Sequence[Column], *, title: str) -> bytes:
             _draw_waveform(axis, sound, np.array_equal(*sound), behind=original if index else None)
             axis.set_xlim(0.0, stop_ms)
             axis.set_ylim(-1.08 * highest, 1.08 * highest)
-        whole.set_title(f"{_plain(column.title)}\n", fontsize=12, color=_INK, loc="left", fontweight="bold")
+        whole.set_title(f"{plain(column.title)}\n", fontsize=12, color=INK, loc="left", fontweight="bold")
         whole.text(
             0.0,
             1.04,
-            _plain(column.caption),
+            plain(column.caption),
             transform=whole.transAxes,
             fontsize=9,
             color="#555555",
@@ -120,18 +120,18 @@ def comparison_png(columns: Sequence[Column], *, title: str) -> bytes:
         )
         for axis, levels, name in zip(axes[2:, index], spectra[index], names, strict=True):
             mesh = _draw_spectrogram(axis, levels - loudest, sound.shape[1], name)
-        axes[-1, index].set_xlabel("time in ms", color=_INK)
+        axes[-1, index].set_xlabel("time in ms", color=INK)
         if index:
             for axis in axes[:, index]:
                 axis.set_ylabel("")
                 axis.tick_params(labelleft=False)
         if legend := attack.get_legend():
             legend.remove()
-    axes[1, 0].set_ylabel("attack", color=_INK)
+    axes[1, 0].set_ylabel("attack", color=INK)
     bar = figure.colorbar(mesh, ax=list(axes[2:, -1]), pad=0.02, aspect=40)
-    bar.set_label("dB below the original's loudest point", color=_INK)
+    bar.set_label("dB below the original's loudest point", color=INK)
     bar.outline.set_visible(False)
-    figure.suptitle(_plain(title), fontsize=13, color=_INK, x=0.02, ha="left", fontweight="bold")
+    figure.suptitle(plain(title), fontsize=13, color=INK, x=0.02, ha="left", fontweight="bold")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -147,20 +147,20 @@ def _draw_waveform(axis: Any, audio: F32, is_mono: bool, *, behind: F32 | None =
         lines = axis.plot(time_ms, behind.T, color=_ORIGINAL, linewidth=1.8)
         lines[0].set_label("original")
     if is_mono:
-        axis.plot(time_ms, audio[0], color=_LEFT, linewidth=0.7, label="both channels")
+        axis.plot(time_ms, audio[0], color=LEFT, linewidth=0.7, label="both channels")
     else:
-        axis.plot(time_ms, audio[0], color=_LEFT, linewidth=0.7, label="left")
-        axis.plot(time_ms, audio[1], color=_RIGHT, linewidth=0.7, alpha=0.7, label="right")
+        axis.plot(time_ms, audio[0], color=LEFT, linewidth=0.7, label="left")
+        axis.plot(time_ms, audio[1], color=RIGHT, linewidth=0.7, alpha=0.7, label="right")
     if behind is not None or not is_mono:
         axis.legend(loc="upper right", frameon=False, fontsize=9, ncols=3)
     highest = max(float(np.abs(audio).max()), 1e-6)
     axis.set_ylim(-1.08 * max(highest, 0.05), 1.08 * max(highest, 0.05))
     axis.set_xlim(0.0, time_ms[-1] if time_ms.size > 1 else 1.0)
-    axis.set_ylabel("amplitude", color=_INK)
-    axis.grid(True, color=_GRID, linewidth=0.5)
-    axis.axhline(0.0, color=_GRID, linewidth=0.8, zorder=0)
+    axis.set_ylabel("amplitude", color=INK)
+    axis.grid(True, color=GRID, linewidth=0.5)
+    axis.axhline(0.0, color=GRID, linewidth=0.8, zorder=0)
     axis.set_axisbelow(True)
-    _plain_frame(axis)
+    plain_frame(axis)
 
 
 def _draw_spectrogram(axis: Any, levels_db: F32, samples: int, name: str) -> Any:
@@ -169,7 +169,7 @@ def _draw_spectrogram(axis: Any, levels_db: F32, samples: int, name: str) -> Any
 
     frames, bins = levels_db.shape
     time_ms = (np.arange(frames + 1) - 0.5) * (_hop_samples(samples) * 1000.0 / SAMPLE_RATE)
-    frequency_hz = (np.arange(bins + 1) - 0.5) * (SAMPLE_RATE / _FFT_SAMPLES)
+    frequency_hz = (np.arange(bins + 1) - 0.5) * (SAMPLE_RATE / FFT_SAMPLES)
     frequency_hz[0] = frequency_hz[1] / 4.0  # a logarithmic axis has no zero
     mesh = axis.pcolormesh(
         time_ms, frequency_hz, levels_db.T, cmap="magma", vmin=-_RANGE_DB, vmax=0.0, rasterized=True
@@ -181,9 +181,9 @@ def _draw_spectrogram(axis: Any, levels_db: F32, samples: int, name: str) -> Any
     axis.yaxis.set_major_locator(FixedLocator(ticks))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.set_yticklabels([f"{tick // 1000} kHz" if tick >= 1000 else f"{tick} Hz" for tick in ticks])
-    axis.set_ylabel(name, color=_INK)
+    axis.set_ylabel(name, color=INK)
     axis.set_facecolor("black")
-    _plain_frame(axis)
+    plain_frame(axis)
     return mesh
 
 
@@ -199,17 +199,17 @@ def _spectrogram_db(channel: F32) -> F32:
     padded = np.pad(channel, (half, half + hop))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW_SAMPLES)[::hop]
     window = np.hanning(_WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
-    magnitude = np.abs(np.fft.rfft(frames * window, _FFT_SAMPLES, axis=1))
+    magnitude = np.abs(np.fft.rfft(frames * window, FFT_SAMPLES, axis=1))
     return (20.0 * np.log10(np.maximum(magnitude, 1e-7))).astype(np.float32)
 
 
-def _plain_frame(axis: Any) -> None:
+def plain_frame(axis: Any) -> None:
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
-    axis.tick_params(colors=_INK, labelsize=9)
+    axis.tick_params(colors=INK, labelsize=9)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text without what matplotlib would take for mathematics, or cannot draw."""
     return text.encode("utf-8", "replace").decode().replace("$", r"\$")
 

@@ -24,7 +24,7 @@ def wall_png(real: F32, generated: F32) -> bytes:
     gutter = np.full((height, 6 * _GAP), np.nan, dtype=np.float32)
     picture = np.concatenate([_padded(left, height), gutter, _padded(right, height)], axis=1)
     buffer = io.BytesIO()
-    image.imsave(buffer, _coloured(picture), format="png")
+    image.imsave(buffer, coloured(picture), format="png")
     return buffer.getvalue()
 
 
@@ -45,7 +45,8 @@ def _padded(wall: F32, height: int) -> F32:
     return np.pad(wall, ((0, height - wall.shape[0]), (0, 0)), constant_values=np.nan)
 
 
-def _coloured(picture: F32) -> NDArray[np.uint8]:
+def coloured(picture: F32) -> NDArray[np.uint8]:
+    """Levels in [-1, 1] as RGBA, [..., 4]; what is no number is white."""
     from matplotlib import colormaps
 
     colours: NDArray[np.uint8] = colormaps["magma"]((picture + 1) / 2, bytes=True)

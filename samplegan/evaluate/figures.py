@@ -17,8 +17,8 @@ from samplegan.evaluate.analysis import MeasuredSet
 from samplegan.evaluate.distributions import LEAST_SPREADS
 from samplegan.evaluate.report import Report
 from samplegan.evaluate.table import CHARACTERISTICS
-from samplegan.figures import _FFT_SAMPLES, _GRID, _INK, _LEFT, _RIGHT, _plain, _plain_frame
-from samplegan.wall import COLUMNS, _coloured
+from samplegan.figures import FFT_SAMPLES, GRID, INK, LEFT, RIGHT, plain, plain_frame
+from samplegan.wall import COLUMNS, coloured
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -29,7 +29,7 @@ LOWEST_HZ, HIGHEST_HZ = 30.0, 20_000.0
 _TILE_BANDS, _TILE_FRAMES = 112, 176  # pixels of one channel
 _GAP, _CHANNEL_GAP = 8, 2
 _DPI = 110
-_REAL, _MADE = "#b9b9b9", _LEFT
+_REAL, _MADE = "#b9b9b9", LEFT
 _QUIET_INK = "#555555"
 
 
@@ -82,9 +82,11 @@ def _shown(measured: MeasuredSet) -> list[F32]:
 # --- spectrograms
 
 
-def spectrogram_wall(real: list[F32], made: list[F32], sides: tuple[str, str], caption: str) -> bytes:
-    """A PNG of two walls of sounds [2, sample], five in a row, left channel above right, each under its title."""
-    walls = [_wall(sounds) for sounds in (real, made)]
+def spectrogram_wall(
+    real: list[F32], made: list[F32], sides: tuple[str, str], caption: str, *, columns: int = COLUMNS
+) -> bytes:
+    """A PNG of two walls of sounds [2, sample], left channel above right, each wall under its title."""
+    walls = [_wall(sounds, columns) for sounds in (real, made)]
     height = max(wall.shape[0] for wall in walls)
     margin, gutter, above, below = 28, 36, 64, 44
     width = 2 * margin + gutter + sum(wall.shape[1] for wall in walls)
@@ -93,14 +95,14 @@ def spectrogram_wall(real: list[F32], made: list[F32], sides: tuple[str, str], c
     left = margin
     for wall, title in zip(walls, sides, strict=True):
         picture = np.pad(wall, ((0, height - wall.shape[0]), (0, 0)), constant_values=np.nan)
-        figure.figimage(_coloured(picture), left, below, origin="upper")
+        figure.figimage(coloured(picture), left, below, origin="upper")
         figure.text(
             left / width,
             1.0 - 0.6 * above / full_height,
-            _plain(title),
+            plain(title),
             fontsize=15,
             fontweight="bold",
-            color=_INK,
+            color=INK,
             va="center",
         )
         left += wall.shape[1] + gutter
@@ -110,15 +112,15 @@ def spectrogram_wall(real: list[F32], made: list[F32], sides: tuple[str, str], c
     return _png(figure)
 
 
-def _wall(sounds: list[F32]) -> F32:
-    """Tiles in rows of five, [row of pixels, column of pixels]; nan between them."""
+def _wall(sounds: list[F32], columns: int) -> F32:
+    """Tiles in rows, [row of pixels, column of pixels]; nan between them."""
     tiles = [
         np.concatenate([upper, np.full((_CHANNEL_GAP, _TILE_FRAMES), np.nan), lower])
         for upper, lower in (_tile(sound)[:, ::-1] for sound in sounds)
     ]
-    tiles += [np.full_like(tiles[0], np.nan)] * (-len(tiles) % COLUMNS)
+    tiles += [np.full_like(tiles[0], np.nan)] * (-len(tiles) % columns)
     tiles = [np.pad(tile, ((0, _GAP), (0, _GAP)), constant_values=np.nan) for tile in tiles]
-    rows = [np.concatenate(tiles[first : first + COLUMNS], axis=1) for first in range(0, len(tiles), COLUMNS)]
+    rows = [np.concatenate(tiles[first : first + columns], axis=1) for first in range(0, len(tiles), columns)]
     return np.concatenate(rows)[:-_GAP, :-_GAP].astype(np.float32)
 
 
@@ -146,9 +148,9 @@ def _levels_db(channel: F32, centres: NDArray[np.int64], window_samples: int, he
     window = np.hanning(window_samples + 1)[:-1]
     padded = np.pad(channel, window_samples // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, window_samples)[centres] * window
-    magnitude = np.abs(np.fft.rfft(frames, _FFT_SAMPLES, axis=1)) * (2.0 / window.sum())
+    magnitude = np.abs(np.fft.rfft(frames, FFT_SAMPLES, axis=1)) * (2.0 / window.sum())
     levels_db = 20.0 * np.log10(np.maximum(magnitude, 1e-7))
-    bins = np.arange(levels_db.shape[1]) * (SAMPLE_RATE / _FFT_SAMPLES)
+    bins = np.arange(levels_db.shape[1]) * (SAMPLE_RATE / FFT_SAMPLES)
     return np.stack([np.interp(hertz, bins, frame) for frame in levels_db])
 
 
@@ -161,7 +163,7 @@ def _waveforms(real: list[F32], made: list[F32], sides: tuple[str, str], caption
         for index, sound in enumerate(sounds):
             row, column = divmod(index, COLUMNS)
             _draw_small(axis, sound, 1.06 * column, -2.25 * row)
-        axis.set_title(_plain(title), loc="left", fontsize=15, fontweight="bold", color=_INK, pad=10)
+        axis.set_title(plain(title), loc="left", fontsize=15, fontweight="bold", color=INK, pad=10)
         axis.set_xlim(-0.02, 1.06 * COLUMNS - 0.04)
         axis.set_ylim(-2.25 * COLUMNS + 1.05, 1.1)
         axis.set_axis_off()
@@ -175,10 +177,10 @@ def _draw_small(axis: Any, sound: F32, left: float, middle: float) -> None:
     columns = 240
     starts = np.arange(columns) * sound.shape[1] // columns
     place = left + np.arange(columns) / columns
-    axis.plot([left, left + 1.0], [middle, middle], color=_GRID, linewidth=0.6, zorder=0)
+    axis.plot([left, left + 1.0], [middle, middle], color=GRID, linewidth=0.6, zorder=0)
     is_mono = np.array_equal(*sound)
     # The right channel shows where it goes beyond the left one.
-    for channel, colour in ((sound[1], _RIGHT), (sound[0], _LEFT))[is_mono:]:
+    for channel, colour in ((sound[1], RIGHT), (sound[0], LEFT))[is_mono:]:
         low, high = (reduce.reduceat(channel, starts) for reduce in (np.minimum, np.maximum))
         axis.fill_between(place, middle + low, middle + high, color=colour, linewidth=0.4)
 
@@ -195,12 +197,12 @@ def _histograms(report: Report) -> bytes:
         _draw_histogram(axis, real, made, is_log=label.is_log, narrowest=4.0 * LEAST_SPREADS[name])
         ks = report.differences[name].distance
         unit = f", {label.unit}" if label.unit else ""
-        axis.set_title(f"{label.words}{unit}", fontsize=10.5, color=_INK, loc="left", fontweight="bold")
+        axis.set_title(f"{label.words}{unit}", fontsize=10.5, color=INK, loc="left", fontweight="bold")
         axis.set_title(f"KS {ks:.2f}", fontsize=9, color=_QUIET_INK, loc="right")
     key = axes[len(CHARACTERISTICS)]
     for place, (colour, words) in enumerate(((_REAL, "held out"), (_MADE, report.subject.name))):
         key.add_patch(_patch((0.0, 0.62 - 0.22 * place), 0.12, 0.12, colour, filled=place == 0))
-        key.text(0.17, 0.68 - 0.22 * place, _plain(words), fontsize=11, color=_INK, va="center")
+        key.text(0.17, 0.68 - 0.22 * place, plain(words), fontsize=11, color=INK, va="center")
     for axis in axes[len(CHARACTERISTICS) :]:
         axis.set_axis_off()
     figure.tight_layout(h_pad=1.4, w_pad=1.2)
@@ -210,7 +212,7 @@ def _histograms(report: Report) -> bytes:
 def _draw_histogram(axis: Any, real: F64, made: F64, *, is_log: bool, narrowest: float) -> None:
     real, made = real[~np.isnan(real)], made[~np.isnan(made)]
     both = np.concatenate([real, made])
-    _plain_frame(axis)
+    plain_frame(axis)
     axis.spines["left"].set_visible(False)
     axis.set_yticks([])
     if not both.size:
