@@ -113,7 +113,7 @@ class Training:
     game_from_step: int = 1000  # (body-gan)
     game_every_steps: int = 2  # (body-gan)
     code_dim: int = 64  # numbers that describe a sound (body-gan)
-    aside: float = 2.0  # how far from the way between two sounds new ones are drawn (body-gan)
+    aside: float = 1.6  # how far from the way between two sounds new ones are drawn (body-gan)
     encoder_width: int = 24  # channels at half resolution (body-gan)
     centroid: float = 1.0  # weight; spectral centroid per frame, batch statistics (stereo-dcgan)
     decay: float = 1.0  # weight; level per frame, batch statistics (stereo-dcgan)

@@ -178,7 +178,7 @@ class Generator(nn.Module):
         code_dim: int = 64,
         width: int = 16,
         encoder_width: int = 24,
-        aside: float = 2.0,
+        aside: float = 1.6,
         anchors: int = 1,
     ) -> None:
         super().__init__()

@@ -19,6 +19,7 @@ GRAINS = 64  # draws of noise
 KNOWN_CODES = 4096  # that new codes are drawn among
 NEIGHBOURS = 15
 MOST_ANCHORS = 1024  # in a model
+FURTHER = 1.25  # the game is played further aside than new sounds are drawn: their place is well within it
 GAIN_DB = 3.0  # either way: what is learned of a sound is also learned a little louder and softer
 LARGEST_GRADIENT = 5.0
 SILENT = -0.97  # a cell at or under this is silence, or mono
@@ -134,7 +135,7 @@ class BodyPlayers(Players):
         chosen = torch.randint(1, count + 1, (len(mean), 1), device=mean.device)
         neighbour = anchors[nearest.gather(1, chosen)[:, 0]]
         way = torch.rand(len(mean), 1, device=mean.device)
-        further = self.generator.aside * torch.randn_like(mean)
+        further = FURTHER * self.generator.aside * torch.randn_like(mean)
         return mean + (neighbour - mean) * way + further
 
     def _noisiness(self, images: Tensor) -> Tensor:
