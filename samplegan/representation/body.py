@@ -6,12 +6,14 @@ cell. So no phase of the body ever has to be found, sweeps are clean and envelop
 set. What is left (click, noise, overtones) is an image as in `compact`, but of mid and side: the level of the middle,
 and the side's relative to it, so that width is what a generator draws, and folding down to mono loses nothing.
 
-What is metal in the rest is lines: a row of its own says, along frequency, how much of the energy stands in lines and
-how dense they are; where they stand is drawn anew (`dsp/lines.py`), as grain is.
+What is metal in the rest is lines: a row of its own says how much of the energy stands in lines and how dense they are.
+That row runs along frequency, from 300 Hz to 16 kHz, and not along time. Where lines stand is drawn anew
+(`dsp/lines.py`), as grain is.
 
 Rows of an image [channel, row, frame]: the bands of the rest, channel 0 the middle's level and channel 1 the side's
 relative to it; then one row for each partial, channel 0 its level and channel 1 its frequency; then perhaps the row of
-lines, channel 0 their share and channel 1 their density. Everything lies in [-1, 1]. A third channel, which a generator may add, says how much of a cell is noise: 1 is the usual share.
+lines, channel 0 their energy over that of noise and channel 1 their density. Everything lies in [-1, 1]. A third
+channel, which a generator may add, says how much of a cell is noise: 1 is the usual share.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.lines import (
+    FEWEST_PER_KHZ,
     LEAST_TONAL_DB,
+    MOST_PER_KHZ,
     MOST_TONAL_DB,
     LineBank,
     Lines,
@@ -45,18 +49,16 @@ F64 = NDArray[np.float64]
 LOWEST_PARTIAL_HZ = 25.0
 PARTIAL_OCTAVES = 6.0  # up to 1600 Hz
 NARROWEST_DB, WIDEST_DB = -48.0, 12.0  # of the side over the middle
-LOUDEST_PARTIAL_DB = (
-    3.0  # the fundamental of a square wave stands 2.1 dB above full scale, and kicks are clipped
-)
+# The fundamental of a square wave stands 2.1 dB above full scale, and kicks are clipped.
+LOUDEST_PARTIAL_DB = 3.0
 MONO_FADE_DB = 4.0  # above the narrowest, over which the side appears
 SIDE_ITERATIONS = 8
 LINES_HZ = (300.0, 16_000.0)
-FEWEST_LINES, DENSITY_OCTAVES = 2.0, 5.0  # a kilohertz; up to 64
-LATE_LINES_DB = (
-    6.0  # of tonal energy over noise, that are missing at first: what is struck is noise before it rings
-)
-LATE_LINES_SECONDS = 0.1
+# What is struck is noise before it rings: so much of the lines' energy over the noise's is missing at first.
+LATE_LINES_DB, LATE_LINES_SECONDS = 6.0, 0.1
+_DENSITY_OCTAVES = np.log2(MOST_PER_KHZ / FEWEST_PER_KHZ)
 _TINY_POWER = 1e-6  # of the floor's
+_NO_ENERGY = 1e-20
 
 
 class BodyPlan(CompactPlan):
@@ -128,7 +130,7 @@ class BodyPlan(CompactPlan):
             share = share * np.pad(noisy, ((0, 0), (0, 1)), mode="edge")
         noise = self.noise(seed, channels=2)
         smooth = self.magnitude(level)
-        lines = self.lines_of(image, seed) if spec.lines else None
+        lines = self.lines_of(image, smooth[0], seed) if spec.lines else None
         rest = smooth if lines is None else smooth * lines.noise
         magnitude = rest * self.grain(noise[0], share)
         tones = self.integrated_phase(magnitude[0], seed)
@@ -162,11 +164,12 @@ class BodyPlan(CompactPlan):
             side = side + lines.elsewhere().played(smooth[0])
         return np.stack([mid + side, mid - side])
 
-    def lines_of(self, image: F32, seed: int) -> _DrawnLines:
-        """The lines that an image asks for, drawn."""
+    def lines_of(self, image: F32, magnitude: F32, seed: int) -> _DrawnLines:
+        """The lines that an image asks for, drawn; `magnitude` [frame, bin] is what it says of the middle."""
         random = np.random.default_rng([seed, 1])
         tonal_db, per_khz = line_tonal_db(image[0, -1]), line_density(image[1, -1])
-        return _DrawnLines(self, self.line_bank.draw(tonal_db, per_khz, random), tonal_db, random)
+        drawn = self.line_bank.draw(tonal_db, per_khz, random)
+        return _DrawnLines(self, drawn, tonal_db, magnitude, random)
 
     def width(self, mid: F32, side: F32) -> F32:
         """Powers [band, frame] to the side's level relative to the middle's, in [-1, 1]; -1 where both are silent."""
@@ -201,15 +204,26 @@ class BodyPlan(CompactPlan):
 class _DrawnLines:
     """Lines of one sound: how much of every point of its spectrogram they leave to noise, and how they sound."""
 
-    def __init__(self, plan: BodyPlan, drawn: Lines, tonal_db: F64, random: np.random.Generator) -> None:
+    def __init__(
+        self, plan: BodyPlan, drawn: Lines, tonal_db: F64, magnitude: F32, random: np.random.Generator
+    ) -> None:
         self.plan, self.drawn, self.random = plan, drawn, random
-        stft, hop_samples = plan.stft, plan.spec.hop_samples
-        seconds = (np.arange(stft.frames) * hop_samples - ONSET_SAMPLE) / SAMPLE_RATE
-        self.begun = np.clip(seconds / GRAIN_SECONDS, 0.0, 1.0) ** 2  # of their energy
+        stft, bin_hz = plan.stft, SAMPLE_RATE / plan.spec.window_samples
+        seconds = (np.arange(stft.frames) * plan.spec.hop_samples - ONSET_SAMPLE) / SAMPLE_RATE
+        self.begun = np.clip(seconds / GRAIN_SECONDS, 0.0, 1.0) ** 2  # of their energy, [frame]
         self.missing_db = LATE_LINES_DB * np.exp(-np.maximum(seconds, 0.0) / LATE_LINES_SECONDS)
-        hertz = np.arange(stft.bins) * (SAMPLE_RATE / plan.spec.window_samples)
+        hertz = np.arange(stft.bins) * bin_hz
         at_bins = np.interp(hertz, plan.line_bank.frequencies_hz, tonal_db, left=-np.inf, right=-np.inf)
         self.noise = np.sqrt(1.0 - self.share(at_bins).T).astype(np.float32)  # [frame, bin]
+        self.edges = drawn.edges_hz / bin_hz + 0.5  # in bins; bin k reaches from k to k + 1
+        # A line stands where the energy of its band does.
+        energy = np.square(magnitude, dtype=np.float64).sum(axis=0)
+        self.frequency_hz = np.clip(
+            _centres(energy, self.edges) * bin_hz, drawn.edges_hz[:-1], drawn.edges_hz[1:]
+        )
+        # Where bands are finer than lines are dense, an image knows the power of each.
+        bands_hz = np.interp(drawn.middle_hz, plan.bands_hz, plan.widths * bin_hz)
+        self.unknown = np.minimum(bands_hz / np.diff(drawn.edges_hz), 1.0)
 
     def share(self, tonal_db: F64) -> F64:
         """Of the energy, [each, frame]."""
@@ -223,26 +237,11 @@ class _DrawnLines:
         energy = np.square(magnitude.T, dtype=np.float64) * (
             4.0 / plan.spec.window_samples / float(plan.noise_rms) ** 2
         )
-        bins = np.arange(len(energy), dtype=np.float64)
-        edges = drawn.edges_hz * (plan.spec.window_samples / SAMPLE_RATE) + 0.5  # bin k from k - ½ to k + ½
-        between = _differences(np.cumsum(energy, axis=0), edges)
-        # A line stands where the energy of its band does.
-        over_time = energy.sum(axis=1)
-        moment = _differences(np.cumsum(over_time * bins), edges)
-        middle = drawn.middle_hz
-        total = between.sum(axis=1)
-        centre_hz = moment / np.maximum(total, 1e-30) * (SAMPLE_RATE / plan.spec.window_samples)
-        centre_hz = np.where(
-            total > 1e-20, np.clip(centre_hz, drawn.edges_hz[:-1], drawn.edges_hz[1:]), middle
-        )
-        # Where bands are finer than lines are dense, an image knows the power of each.
-        bands_hz = np.interp(middle, plan.bands_hz, plan.widths * SAMPLE_RATE / plan.spec.window_samples)
-        unknown = np.minimum(bands_hz / np.diff(drawn.edges_hz), 1.0)
-        power = (1.0 + (drawn.power - 1.0) * unknown)[:, np.newaxis] * self.share(drawn.tonal_db)
-        amplitude = np.sqrt(paced(between, drawn.pace) * power)
-        return plan.line_bank.play(
-            centre_hz, drawn.phases, amplitude.astype(np.float32), plan.spec.hop_samples
-        )
+        power = (1.0 + (drawn.power - 1.0) * self.unknown)[:, np.newaxis] * self.share(drawn.tonal_db)
+        amplitude = np.sqrt(paced(_between(energy, self.edges), drawn.pace) * power).astype(np.float32)
+        sound = plan.line_bank.play(self.frequency_hz, drawn.phases, amplitude, plan.spec.hop_samples)
+        # The onset lies between two frames, and amplitudes are linear there.
+        return sound * plan.support
 
     def elsewhere(self) -> _DrawnLines:
         """The same modes as another microphone hears them: of other levels and phases."""
@@ -253,11 +252,29 @@ class _DrawnLines:
         return other
 
 
-def _differences(sums: F64, edges: F64) -> F64:
-    """Cumulative sums [bin, …] between fractional edges [line + 1], in bins: [line, …]."""
-    low = np.clip(edges.astype(np.int64), 1, len(sums) - 1)
-    part = (edges - low).reshape(-1, *(1,) * (sums.ndim - 1))
-    return np.diff(sums[low - 1] * (1.0 - part) + sums[low] * part, axis=0)
+def _between(energy: F64, edges: F64) -> F64:
+    """Energy [bin, frame], even within every bin, between fractional edges [line + 1]: [line, frame]."""
+    last, beyond = _last_bins(edges, len(energy))
+    sums = np.cumsum(energy, axis=0)[last] - energy[last] * beyond[:, np.newaxis]
+    return np.maximum(np.diff(sums, axis=0), 0.0)
+
+
+def _centres(energy: F64, edges: F64) -> F64:
+    """Where energy [bin], even within every bin, stands between fractional edges [line + 1]: [line], bin k at k. In the
+    middle where there is none."""
+    last, beyond = _last_bins(edges, len(energy))
+    sums = np.cumsum(energy)[last] - energy[last] * beyond
+    moments = np.cumsum(energy * np.arange(len(energy)))[last]
+    moments -= energy[last] * beyond * (last + 0.5 - 0.5 * beyond)
+    total = np.diff(sums)
+    middle = 0.5 * (edges[1:] + edges[:-1]) - 0.5
+    return np.where(total > _NO_ENERGY, np.diff(moments) / np.maximum(total, _NO_ENERGY), middle)
+
+
+def _last_bins(edges: F64, bins: int) -> tuple[NDArray[np.int64], F64]:
+    """The bin that each edge falls into, and how much of it lies beyond the edge."""
+    last = np.clip(edges.astype(np.int64), 0, bins - 1)
+    return last, last + 1.0 - edges
 
 
 def tonal_row(tonal_db: F64) -> F32:
@@ -273,13 +290,13 @@ def line_tonal_db(row: F32) -> F64:
 
 def density_row(per_khz: F64) -> F32:
     """Lines a kilohertz to [-1, 1], on a logarithmic scale."""
-    row = np.log2(per_khz / FEWEST_LINES) * (2.0 / DENSITY_OCTAVES) - 1.0
+    row = np.log2(per_khz / FEWEST_PER_KHZ) * (2.0 / _DENSITY_OCTAVES) - 1.0
     return np.clip(row, -1.0, 1.0).astype(np.float32)
 
 
 def line_density(row: F32) -> F64:
     """The inverse of `density_row`."""
-    return FEWEST_LINES * 2.0 ** ((row.astype(np.float64) + 1.0) * (0.5 * DENSITY_OCTAVES))
+    return FEWEST_PER_KHZ * 2.0 ** ((row.astype(np.float64) + 1.0) * (0.5 * _DENSITY_OCTAVES))
 
 
 def frequency_row(frequency_hz: F32) -> F32:
