@@ -10,12 +10,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import mmap
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,9 @@ class Dataset:
 
     def batch(self, indices: NDArray[np.int64], variations: NDArray[np.int64]) -> F32:
         """Images [batch, channel, row, frame] of the given sounds, one variation of each."""
-        return self.images[indices, variations].astype(np.float32)
+        images = self.images[indices, variations].astype(np.float32)
+        _let_go(self.images)
+        return images
 
 
 def prepare(
@@ -109,6 +112,7 @@ def prepare(
     images: NDArray[np.float16] = np.load(images_file, mmap_mode="r")
     plain = int(np.argmin(np.abs(np.log(pack.speeds))))
     _require_different(images, plain)
+    _let_go(images)
     training, validation = split_by_kit(
         [s.kit for s in sounds], pack.training.validation_share, pack.training.seed
     )
@@ -248,6 +252,7 @@ def _analyse(
     try:
         images_file.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
+            _write_npy_header(file, (len(sounds), *shape))
             for index, sound in enumerate(sounds):
                 try:
                     audio = sound.audio()
@@ -262,7 +267,10 @@ def _analyse(
                         file.write(image.astype(np.float16).tobytes())
                 if progress is not None:
                     progress(index + 1, len(sounds))
-        _with_npy_header(temporary, images_file, (len(kept), *shape))
+            # How many there are is known now; numpy leaves room in a header for that number to change.
+            file.seek(0)
+            _write_npy_header(file, (len(kept), *shape))
+        temporary.replace(images_file)
     except OSError as error:
         raise machine_error(error, images_file) from error
     finally:
@@ -302,12 +310,11 @@ def _require_different(images: NDArray[np.float16], plain: int) -> None:
     less than 0.004 (0.2 dB) on average.
     """
     looked_at = np.unique(np.linspace(0, len(images) - 1, _MOST_COMPARED).round().astype(np.int64))
-    flat = np.maximum(images[looked_at, plain, 0].astype(np.float32), _AUDIBLE).reshape(len(looked_at), -1)
-    different: list[int] = []
-    for index, image in enumerate(flat):
-        others = flat[different]
-        if all(np.abs(part - image).mean(axis=1).min() >= _NEARLY_THE_SAME for part in _parts(others)):
-            different.append(index)
+    different: list[F32] = []
+    for index in looked_at:
+        image = np.maximum(images[index, plain, 0].astype(np.float32), _AUDIBLE)
+        if all(np.abs(other - image).mean() >= _NEARLY_THE_SAME for other in different):
+            different.append(image)
         if len(different) >= FEWEST_SOUNDS:
             return
     raise InputError(
@@ -317,23 +324,17 @@ def _require_different(images: NDArray[np.float16], plain: int) -> None:
     )
 
 
-def _parts(images: F32) -> list[F32]:
-    return np.array_split(images, -(-len(images) // 64)) if len(images) else []
+def _let_go(images: NDArray[np.float16]) -> None:
+    """Pages of a mapped file that were read count as memory of this process until they are let go; what the system
+    keeps of the file is not touched.
+    """
+    if isinstance(images.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        images.base.madvise(mmap.MADV_DONTNEED)
 
 
-def _with_npy_header(raw: Path, target: Path, shape: tuple[int, ...]) -> None:
-    """Turn raw float16 values, whose number was not known before they were written, into an .npy file."""
-    count = int(np.prod(shape))
-    temporary = target.with_name(".images.npy.partial")
-    try:
-        images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-        if count:
-            images[...] = np.memmap(raw, dtype=np.float16, mode="r", shape=shape)
-        images.flush()
-        del images
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _write_npy_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
+    description = np.lib.format.dtype_to_descr(np.dtype(np.float16))
+    np.lib.format.write_array_header_1_0(file, {"descr": description, "fortran_order": False, "shape": shape})
 
 
 def _is_cached(images_file: Path, list_file: Path, fingerprint: str) -> bool:

@@ -1,6 +1,7 @@
 """Sources to images: aligned, cached, split by kit, with every skipped file counted."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +65,24 @@ def test_a_synthesised_set_is_cached_and_repeatable(tmp_path):
     assert (tmp_path / "a" / "images.npy").stat().st_mtime_ns == stamp
     other = prepare(pack_of(Source(synth="kick", count=31)), tmp_path, REPRESENTATION, tmp_path / "a")
     assert len(other.images) == 31
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/smaps").exists(), reason="only Linux tells what of a file is in memory"
+)
+def test_images_that_were_read_stay_no_part_of_the_process(tmp_path):
+    data = prepare(pack_of(Source(synth="kick", count=30)), tmp_path, REPRESENTATION, tmp_path / "cache")
+
+    def resident():
+        mappings = Path("/proc/self/smaps").read_text().split("VmFlags:")
+        mapped = next(part for part in mappings if str(tmp_path / "cache" / "images.npy") in part)
+        return int(mapped.split("Rss:")[1].split()[0])
+
+    assert resident() == 0
+    data.images[data.training].sum()
+    assert resident() > 0
+    data.batch(data.training, np.zeros(len(data.training), dtype=np.int64))
+    assert resident() == 0
 
 
 @pytest.mark.parametrize("name", ["body", "compact", "draft"])
