@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -47,18 +47,44 @@ class Header:
         """Raises ConfigError naming what differs, if files made under `earlier` would not match those made
         now.
         """
-        for what, before, now in self._differences(earlier):
-            if before != now:
-                raise ConfigError(
-                    f"this pack was made with {what} {before}, not {now}", file=folder, hint=_RESUME_ADVICE
-                )
+        for difference in self._differences(earlier):
+            raise ConfigError(f"this pack was made {difference}", file=folder, hint=_RESUME_ADVICE)
 
-    def _differences(self, earlier: Header) -> Iterable[tuple[str, Any, Any]]:
-        yield "samplegan", earlier.version, self.version
-        yield "model", _model_words(earlier.model), _model_words(self.model)
+    def _differences(self, earlier: Header) -> Iterator[str]:
+        if earlier.version != self.version:
+            yield f"with samplegan {earlier.version}, not {self.version}"
+        if (before := _model_words(earlier.model)) != (now := _model_words(self.model)):
+            yield f"with model {before}, not {now}"
         for option in {**earlier.options, **self.options}:
-            words = f"--{option.split('_')[0]}"
-            yield words, earlier.options.get(option), self.options.get(option)
+            if (was := earlier.options.get(option)) != (will_be := self.options.get(option)):
+                yield _contrast(option, was, will_be)
+
+
+def _contrast(option: str, before: Any, now: Any) -> str:
+    """Two values of an option, as they are typed.
+
+    >>> _contrast("seed", 4, 0), _contrast("gates", True, False), _contrast("length_seconds", None, 0.25)
+    ('with --seed 4, not 0', 'with --gates, not --no-gates', 'without --length, not with --length 0.25')
+    """
+    name = f"--{option.split('_')[0]}"
+    if option == "made_by":  # a command
+        return f"by `samplegan {before or 'render'}`, not `samplegan {now or 'render'}`"
+    if option == "from":  # files that are arguments of one
+        return f"from {_file_words(before)}, not {_file_words(now)}"
+    if isinstance(before, bool) and isinstance(now, bool):
+        with_it, without = name, name.replace("--", "--no-")
+        return f"with {with_it}, not {without}" if before else f"with {without}, not {with_it}"
+    if before is None or now is None:
+        given = f"with {name} {now if before is None else before}"
+        return f"without {name}, not {given}" if before is None else f"{given}, not without it"
+    return f"with {name} {before}, not {now}"
+
+
+def _file_words(files: Iterable[Mapping[str, str]] | None) -> str:
+    return (
+        " and ".join(f"{each.get('file')} ({str(each.get('sha256'))[:12]})" for each in files or ())
+        or "no file"
+    )
 
 
 def _model_words(model: Mapping[str, Any]) -> str:

@@ -152,6 +152,33 @@ def test_a_different_header_names_what_differs(tmp_path, other, word):
         HEADER.require_same(other, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("option", "before", "now", "words"),
+    [
+        ("gates", True, False, "made with --gates, not --no-gates"),
+        ("gates", False, True, "made with --no-gates, not --gates"),
+        ("pitch", None, "F1", "made without --pitch, not with --pitch F1"),
+        ("loudness_lufs", -14.0, -12.0, "made with --loudness -14.0, not -12.0"),
+        ("length_seconds", 0.25, None, "made with --length 0.25, not without it"),
+        ("made_by", "vary", None, "made by `samplegan vary`, not `samplegan render`"),
+        (
+            "from",
+            [{"file": "boom.wav", "sha256": "a" * 64}],
+            [{"file": "bang.wav", "sha256": "b" * 64}],
+            "made from boom.wav (aaaaaaaaaaaa), not bang.wav (bbbbbbbbbbbb)",
+        ),
+    ],
+)
+def test_what_differs_is_said_as_it_is_typed(tmp_path, option, before, now, words):
+    earlier, later = (
+        dataclasses.replace(HEADER, options=HEADER.options | ({} if value is None else {option: value}))
+        for value in (before, now)
+    )
+    with pytest.raises(ConfigError) as caught:
+        later.require_same(earlier, tmp_path)
+    assert words in caught.value.what
+
+
 def test_a_full_disk_leaves_no_torn_line(tmp_path, monkeypatch):
     journal = Journal(tmp_path, HEADER, {})
     journal.append(record(1))
