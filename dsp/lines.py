@@ -127,7 +127,8 @@ class LineBank:
             none = np.full(self.frequencies_hz.shape, LEAST_TONAL_DB)
             return LineStatistics(none, np.full_like(none, USUAL_PER_KHZ))
         padded = np.zeros((1, self._stft.length_samples), dtype=np.float32)
-        padded[0, : self.length_samples] = audio
+        # A power of two, so that not even rounding changes with the level, and no power is infinite.
+        padded[0, : self.length_samples] = np.ldexp(audio, -np.frexp(np.abs(audio).max())[1])
         power = self._stft.power(padded)[0, int(np.ceil(centre / self._hop_samples)) :].astype(np.float64)
         course = _running_mean(power, max(round(_SMOOTH_HZ / self._bin_hz), 3))
         heard = course > max(_HEARD * course.max(), _TINY)
