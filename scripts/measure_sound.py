@@ -55,6 +55,9 @@ FEWEST_HELD_OUT = 30  # a quarter of a small folder is too few to compare with
 SEED = 0
 ABLATED = "kick"
 ABLATIONS_SECTION = "ablations"
+GAME_FROM = (
+    4  # of the steps of an ablation, the game is played from a quarter on: there are too few for the default
+)
 TRAINING_FILE, MEASUREMENT_FILE = "training.json", "measurement.json"
 PICTURES = {
     "spectrograms": "",
@@ -229,9 +232,8 @@ def measure_ablations(settings: Settings) -> None:
     minutes = 0.0  # of the default, which comes first
     for ablation in ABLATIONS:
         name = f"{ABLATED}-{ablation.name}"
-        definition = ablated_pack(
-            ablation, sides / "train", settings.results(ABLATIONS_SECTION) / f"{name}.yaml"
-        )
+        file = settings.results(ABLATIONS_SECTION) / f"{name}.yaml"
+        definition = ablated_pack(ablation, sides / "train", file, settings.steps)
         share_images(f"{ABLATED}-{ABLATIONS[0].name}", name)
         length = {"minutes": minutes} if ablation.same_minutes else {"steps": settings.steps}
         model, record = trained(name, definition, settings, category=ABLATED, **length)
@@ -329,11 +331,16 @@ def known(file: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def ablated_pack(ablation: Ablation, source: Path, file: Path) -> Path:
+def ablated_pack(ablation: Ablation, source: Path, file: Path, steps: int) -> Path:
     """A pack definition: what training on the folder `source` would be, but for what the ablation changes."""
     pack, _ = resolve_pack(source, name=None, category=ABLATED)
     # As many steps each, whatever validation says; and controls are not compared.
-    changes = {"patience": sys.maxsize, "control_sounds": 0, **ablation.training}
+    changes = {
+        "patience": sys.maxsize,
+        "control_sounds": 0,
+        "game_from_step": steps // GAME_FROM,
+        **ablation.training,
+    }
     pack = replace(
         pack,
         image=ablation.image,
@@ -400,7 +407,9 @@ def write_document(settings: Settings, document: Path) -> None:
     if overview:
         rows = [overview[name] for name in map(plural, CATEGORIES) if name in overview]
         merged["overview"] = overview_section(rows)
-    order = [name for name in ("overview", *CATEGORIES, ABLATIONS_SECTION) if name in merged]
+    first = [name for name in ("overview", *CATEGORIES, ABLATIONS_SECTION) if name in merged]
+    # What other scripts wrote stays, after all that is written here.
+    order = dict.fromkeys([*first, *merged])
     write_sections(document, INTRODUCTION, {name: merged[name] for name in order})
 
 
@@ -518,8 +527,8 @@ def ablations_section(settings: Settings) -> str:
     return f"""## Ablations
 
 {plural(ABLATED).capitalize()}, the same split; the default with one thing changed at a time, each trained for
-{steps:,} steps, and the weights of the default drawn from in other ways. These are fewer steps than the models above
-had. *Steps*: that of the model kept, of all. What lies no further from the default than the same with another seed may
+{steps:,} steps, the game played from a quarter of them on, and the weights of the default drawn from in other ways. These
+are fewer steps than the models above had. *Steps*: that of the model kept, of all. What lies no further from the default than the same with another seed may
 be chance.
 
 {table(("", *ABLATION_COLUMNS, "steps", "minutes"), lines)}

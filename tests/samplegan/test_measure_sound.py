@@ -192,11 +192,11 @@ def test_the_prior_draws_standard_normal_codes_and_aside_only_steps_aside(home):
 def test_every_ablation_is_a_pack_that_differs_in_what_it_says(settings):
     folder = settings.audio / "kick"
     packs = {
-        ablation.name: load_pack(script.ablated_pack(ablation, folder, settings.work / "pack.yaml"))
+        ablation.name: load_pack(script.ablated_pack(ablation, folder, settings.work / "pack.yaml", 800))
         for ablation in script.ABLATIONS
     }
     default = packs["default"]
-    assert default.training == replace(Training(), patience=sys.maxsize, control_sounds=0)
+    assert default.training == replace(Training(), patience=sys.maxsize, control_sounds=0, game_from_step=200)
     assert len(default.speeds) > 1
     for ablation in script.ABLATIONS[1:]:
         pack = packs[ablation.name]
@@ -243,6 +243,16 @@ def test_the_document_keeps_what_was_measured_elsewhere(settings, calls):
     assert both.index("| kicks |") < both.index("| snares |") < both.index("## Kicks")
     script.write_document(settings, document)
     assert document.read_text() == both
+
+
+def test_sections_of_other_scripts_stay_at_the_end(settings, calls):
+    document = settings.work / "sound.md"
+    script.write_sections(document, "Old.", {"sine-test": "## Sines", "ablations": "## Ablations"})
+    script.measure_category("kick", settings)
+    script.write_document(settings, document)
+    sections = script.read_sections(document)
+    assert list(sections) == ["overview", "kick", "ablations", "sine-test"]
+    assert sections["sine-test"] == "## Sines"
 
 
 def test_targets_are_listed_by_verdict(settings, calls):
