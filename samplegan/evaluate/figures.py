@@ -1,11 +1,11 @@
-"""What held-out and generated sounds look like, side by side: spectrograms, waveforms, characteristics.
+"""What held-out and generated sounds look like, side by side: spectrograms, waveforms, characteristics; and of a model,
+how it was trained and what it learned.
 
 matplotlib takes most of a second to import, so it is imported only when something is drawn.
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from samplegan.audio import SAMPLE_RATE
 from samplegan.evaluate.analysis import MeasuredSet
+from samplegan.evaluate.canvas import DPI, QUIET_INK, new_figure, png_of
+from samplegan.evaluate.course import course_png
 from samplegan.evaluate.distributions import LEAST_SPREADS
+from samplegan.evaluate.kernels import kernel_sheet, layers
 from samplegan.evaluate.report import Report
 from samplegan.evaluate.table import CHARACTERISTICS
 from samplegan.figures import FFT_SAMPLES, GRID, INK, LEFT, RIGHT, plain, plain_frame
@@ -23,14 +26,19 @@ from samplegan.wall import COLUMNS, coloured
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
+NAMES = (
+    "spectrograms",
+    "waveforms",
+    "characteristics",
+    "training",
+    "kernels",
+)  # of all that a report may have
 SHOWN = COLUMNS * COLUMNS  # sounds of each set
 RANGE_DB = 80.0
 LOWEST_HZ, HIGHEST_HZ = 30.0, 20_000.0
 _TILE_BANDS, _TILE_FRAMES = 112, 176  # pixels of one channel
 _GAP, _CHANNEL_GAP = 8, 2
-_DPI = 110
 _REAL, _MADE = "#b9b9b9", LEFT
-_QUIET_INK = "#555555"
 
 
 @dataclass(frozen=True)
@@ -43,14 +51,17 @@ class Picture:
 
 
 def pictures(report: Report) -> dict[str, Picture]:
-    """All pictures of a report by their names; the same report gives the same bytes."""
+    """All pictures of a report by their names; the same report gives the same bytes.
+
+    Training is drawn where the subject's log is at hand, kernels where it is a model.
+    """
     real, made = (_shown(each) for each in (report.real, report.generated))
     sides = (f"held out ({report.against.name})", report.subject.name)
     both = f"{len(real)} held-out sounds on the left, {len(made)} of {report.subject.name} on the right"
     milliseconds = f"{1000 * report.length_seconds:.0f} ms"
     axes = f"each {milliseconds} wide, 30 Hz to 20 kHz from bottom to top, {RANGE_DB:.0f} dB, left channel above right"
     order = "sorted from short to long"
-    return {
+    drawn = {
         "spectrograms": Picture(
             spectrogram_wall(real, made, sides, f"{axes}, {order}"),
             "Spectrograms",
@@ -69,6 +80,22 @@ def pictures(report: Report) -> dict[str, Picture]:
             f"How characteristics are distributed: held-out sounds grey, {report.subject.name} blue.",
         ),
     }
+    if report.course is not None:
+        drawn["training"] = Picture(
+            course_png(report.course),
+            "Training",
+            f"Step by step: how far sounds of {report.subject.name} (blue) were from those that its training held out, "
+            "and how much of these they covered, by coarse images, beside the sounds learned from (grey); below, every "
+            f"loss and its running mean. Orange: step {report.course.kept_step:,}, whose weights were kept.",
+        )
+    if report.model is not None:
+        drawn["kernels"] = Picture(
+            kernel_sheet(layers(report.model), f"Learned kernels of {report.subject.name}"),
+            "Learned kernels",
+            "What the convolutions at both ends of the generator learned: each kernel scaled to its largest weight, "
+            "blue above 0, orange below.",
+        )
+    return drawn
 
 
 def _shown(measured: MeasuredSet) -> list[F32]:
@@ -91,7 +118,7 @@ def spectrogram_wall(
     margin, gutter, above, below = 28, 36, 64, 44
     width = 2 * margin + gutter + sum(wall.shape[1] for wall in walls)
     full_height = height + above + below
-    figure = _figure(width / _DPI, full_height / _DPI)
+    figure = new_figure(width / DPI, full_height / DPI)
     left = margin
     for wall, title in zip(walls, sides, strict=True):
         picture = np.pad(wall, ((0, height - wall.shape[0]), (0, 0)), constant_values=np.nan)
@@ -107,9 +134,9 @@ def spectrogram_wall(
         )
         left += wall.shape[1] + gutter
     figure.text(
-        margin / width, 0.5 * below / full_height, caption, fontsize=9.5, color=_QUIET_INK, va="center"
+        margin / width, 0.5 * below / full_height, caption, fontsize=9.5, color=QUIET_INK, va="center"
     )
-    return _png(figure)
+    return png_of(figure)
 
 
 def _wall(sounds: list[F32], columns: int) -> F32:
@@ -158,7 +185,7 @@ def _levels_db(channel: F32, centres: NDArray[np.int64], window_samples: int, he
 
 
 def _waveforms(real: list[F32], made: list[F32], sides: tuple[str, str], caption: str) -> bytes:
-    figure = _figure(13.0, 7.2)
+    figure = new_figure(13.0, 7.2)
     for axis, sounds, title in zip(figure.subplots(1, 2), (real, made), sides, strict=True):
         for index, sound in enumerate(sounds):
             row, column = divmod(index, COLUMNS)
@@ -168,8 +195,8 @@ def _waveforms(real: list[F32], made: list[F32], sides: tuple[str, str], caption
         axis.set_ylim(-2.25 * COLUMNS + 1.05, 1.1)
         axis.set_axis_off()
     figure.subplots_adjust(left=0.015, right=0.995, top=0.92, bottom=0.05, wspace=0.03)
-    figure.text(0.015, 0.015, caption, fontsize=9.5, color=_QUIET_INK)
-    return _png(figure)
+    figure.text(0.015, 0.015, caption, fontsize=9.5, color=QUIET_INK)
+    return png_of(figure)
 
 
 def _draw_small(axis: Any, sound: F32, left: float, middle: float) -> None:
@@ -190,7 +217,7 @@ def _draw_small(axis: Any, sound: F32, left: float, middle: float) -> None:
 
 def _histograms(report: Report) -> bytes:
     rows = -(-(len(CHARACTERISTICS) + 1) // 4)
-    figure = _figure(13.0, 2.35 * rows)
+    figure = new_figure(13.0, 2.35 * rows)
     axes = figure.subplots(rows, 4).ravel()
     for axis, (name, label) in zip(axes, CHARACTERISTICS.items(), strict=False):
         real, made = (label.readable(each.values(name)) for each in (report.real, report.generated))
@@ -198,7 +225,7 @@ def _histograms(report: Report) -> bytes:
         ks = report.differences[name].distance
         unit = f", {label.unit}" if label.unit else ""
         axis.set_title(f"{label.words}{unit}", fontsize=10.5, color=INK, loc="left", fontweight="bold")
-        axis.set_title(f"KS {ks:.2f}", fontsize=9, color=_QUIET_INK, loc="right")
+        axis.set_title(f"KS {ks:.2f}", fontsize=9, color=QUIET_INK, loc="right")
     key = axes[len(CHARACTERISTICS)]
     for place, (colour, words) in enumerate(((_REAL, "held out"), (_MADE, report.subject.name))):
         key.add_patch(_patch((0.0, 0.62 - 0.22 * place), 0.12, 0.12, colour, filled=place == 0))
@@ -206,7 +233,7 @@ def _histograms(report: Report) -> bytes:
     for axis in axes[len(CHARACTERISTICS) :]:
         axis.set_axis_off()
     figure.tight_layout(h_pad=1.4, w_pad=1.2)
-    return _png(figure)
+    return png_of(figure)
 
 
 def _draw_histogram(axis: Any, real: F64, made: F64, *, is_log: bool, narrowest: float) -> None:
@@ -257,21 +284,3 @@ def _patch(corner: tuple[float, float], width: float, height: float, colour: str
     return Rectangle(
         corner, width, height, facecolor=colour if filled else "none", edgecolor=colour, linewidth=1.6
     )
-
-
-# --- canvas
-
-
-def _figure(width_inches: float, height_inches: float) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width_inches, height_inches), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

@@ -26,6 +26,7 @@ from samplegan.dataset import FEWEST_SOUNDS
 from samplegan.errors import ConfigError, InputError
 from samplegan.evaluate import baselines
 from samplegan.evaluate.analysis import MeasuredSet, Measurer, Workers
+from samplegan.evaluate.course import Course, read_course
 from samplegan.evaluate.distributions import Defects, Difference, KickTest, compare, mean_ks
 from samplegan.evaluate.embedding import Embedding, Projection
 from samplegan.evaluate.memorisation import NEAR_PERCENTILE, CopySearch, c_t
@@ -140,6 +141,8 @@ class Report:
     skipped: tuple[Skipped, ...]
     real: MeasuredSet
     generated: MeasuredSet
+    model: Model | None = None  # the subject, where it is one
+    course: Course | None = None  # of its training, where the log is at hand
 
     @property
     def subject(self) -> Row:
@@ -256,6 +259,7 @@ def evaluate(
         rows = tuple(judge.row(kind, each) for kind, each in measured)
     except ValueError as error:  # the held-out sounds do not differ
         raise InputError(f"these sounds cannot be compared: {error}", file=against) from error
+    model = None if isinstance(entrants[0].source, Path) else entrants[0].source
     in_detail = [real, *(each for _, each in measured if each.flaws is not None)]
     return Report(
         category=category,
@@ -278,6 +282,8 @@ def evaluate(
         skipped=tuple(entry for sounds in (*real_sets, *folders) for entry in sounds.skipped),
         real=real,
         generated=measured[0][1],
+        model=model,
+        course=None if model is None else read_course(model),
     )
 
 
@@ -463,7 +469,7 @@ def check_out(out: Path, *, overwrite: bool) -> None:
 
 def write_report(report: Report, out: Path) -> list[Path]:
     """Write figures, page, projection and document to the folder `out`; what was written."""
-    from samplegan.evaluate.figures import pictures
+    from samplegan.evaluate.figures import NAMES, pictures
     from samplegan.evaluate.html import page
 
     drawn = pictures(report)
@@ -471,6 +477,8 @@ def write_report(report: Report, out: Path) -> list[Path]:
     np.savez(arrays, **report.projection.to_document())
     for name, picture in drawn.items():
         write_atomic(out / f"{name}.png", picture.png)
+    for name in set(NAMES) - set(drawn):
+        (out / f"{name}.png").unlink(missing_ok=True)  # an earlier report's
     write_atomic(out / PROJECTION_FILE, arrays.getvalue())
     write_atomic(out / PAGE_FILE, page(report, drawn).encode())
     # The document comes last: where it stands, all stands.

@@ -55,7 +55,7 @@ def text(report: Report, drawn: dict[str, Picture]) -> str:
 def test_the_page_needs_nothing_from_elsewhere(text: str):
     assert not re.search(r"https?:|//|<script|<link|@import|url\(", re.sub(r"base64,[^\"]*", "", text))
     images = Tree(text).all("img")
-    assert len(images) == 3
+    assert len(images) == 4
     for image in images:
         assert image["alt"] and (image["src"] or "").startswith("data:image/png;base64,")
 

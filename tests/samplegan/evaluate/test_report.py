@@ -210,7 +210,7 @@ def test_the_command_prints_and_writes(report: Report, drawn, tmp_path: Path, mo
     arguments = ["evaluate", "tiny", "--against", "a", "--train", "b", "--beside", "c", "--beside", "d"]
     assert run([*arguments, "--count", "30", "--seed", "4", "--jobs", "2", "--out", str(tmp_path / "o")]) == 0
     told = capsys.readouterr()
-    assert "memoriser" in told.out and "6 files" in told.err
+    assert "memoriser" in told.out and "7 files" in told.err
     assert given == {
         "against": Path("a"),
         "train": Path("b"),
