@@ -39,7 +39,7 @@ def save_checkpoint(
         key: tensor.detach().cpu().contiguous(memory_format=torch.contiguous_format).clone()
         for key, tensor in tensors.items()
     }
-    write_atomic(path, safetensors.torch.save(plain, {_METADATA_KEY: json.dumps(progress, sort_keys=True)}))
+    write_atomic(path, safetensors.torch.save(plain, {_METADATA_KEY: json.dumps(progress)}))
 
 
 def load_checkpoint(

@@ -7,26 +7,22 @@ the same weights as one that never stopped, on the same machine with the same nu
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import shutil
-import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from samplegan import __version__, config, store
-from samplegan.audio import find_audio_files
-from samplegan.categories import CATEGORIES, category_named
 from samplegan.checkpoint import load_checkpoint, save_checkpoint
-from samplegan.config import Pack, Training
+from samplegan.config import Pack
 from samplegan.dataset import Dataset, prepare
 from samplegan.errors import ConfigError, InputError, MachineError, SampleganError, Stopped
 from samplegan.files import claim, machine_error, remove_stale_temporaries, write_atomic, write_json
@@ -34,18 +30,15 @@ from samplegan.gan import check_architecture, check_image
 from samplegan.gan.players import Players, Validation, build_players
 from samplegan.progress import Progress
 from samplegan.publish import complete_model, held_out_sounds, learned_sounds
-from samplegan.representation import Representation, representation_for
+from samplegan.representation import representation_for
 from samplegan.signals import StopSignal
+from samplegan.start import resolve_pack, starting_model
 from samplegan.wall import wall_png
 
 LOG_EVERY_STEPS = 25
 PREVIEW_SOUNDS = 25
-_MIXED_SHARE, _MIXED_FILES = 0.1, 5  # of the files, from which a second category is no accident
 BEST_MODEL = "best.safetensors"
 LAST_MODEL = "last.safetensors"
-_NOTHING_YET: dict[str, Any] = {"score": None, "step": 0, "since": 0}
-_FEW_FILES = 1000  # in a plain folder of fewer, each is also learned faster and slower
-_MANY_SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
 
 
 @dataclass(frozen=True)
@@ -115,10 +108,10 @@ def train(
         changes["architecture"] = architecture
     if start_from is not None:
         changes["start_from"] = start_from
-    pack = dataclasses.replace(
+    pack = replace(
         pack,
         length_seconds=length_seconds or pack.length_seconds,
-        training=dataclasses.replace(pack.training, **changes),
+        training=replace(pack.training, **changes),
     )
     pack = config.completed(pack)
     config.check_settings(pack)
@@ -131,112 +124,15 @@ def train(
     store.check_model_name(model_name)
     chosen_device = pick_device(device)
     torch.set_num_threads(threads or os.cpu_count() or 1)
-    run = _Run(model_name, pack, base, chosen_device, quiet=quiet)
     only_minutes = minutes is not None and steps is None
+    end = _End(
+        step=None if only_minutes else pack.training.steps,
+        seconds=None if minutes is None else minutes * 60,
+    )
+    run = _Run(model_name, pack, base, chosen_device, quiet=quiet)
     with run.claimed(resume=resume):
         run.open(resume=resume, overwrite=overwrite)
-        return run.train(
-            last_step=None if only_minutes else pack.training.steps,
-            last_seconds=None if minutes is None else minutes * 60,
-        )
-
-
-def resolve_pack(source: Path, *, name: str | None, category: str | None) -> tuple[Pack, Path]:
-    """The pack that `source` stands for (a pack.yaml, a folder with one, or a folder of audio) and its folder."""
-    source = source.expanduser()
-    if not source.exists():
-        raise ConfigError(
-            "there is no such folder",
-            file=source,
-            hint="give a folder of audio files, or a pack definition such as packs/kicks",
-        )
-    if source.is_file() or (source / config.PACK_FILE).is_file():
-        pack = config.load_pack(source)
-        if category is not None:
-            category_named(category)
-            pack = dataclasses.replace(pack, category=category)
-        return pack, source.parent if source.is_file() else source
-    guessed = category or guess_category(source.resolve().name) or guess_category(name or "") or "perc"
-    category_named(guessed)
-    files = find_audio_files(source)
-    if category is None:
-        _require_one_category(source, files)
-    few = len(files) < _FEW_FILES
-    return Pack(
-        category=guessed,
-        sources=(config.Source(folder=str(source.resolve())),),
-        speeds=_MANY_SPEEDS if few else (1.0,),
-    ), source
-
-
-def guess_category(words: str) -> str | None:
-    """The category that a folder's name speaks of.
-
-    >>> guess_category("Vinyl Kicks"), guess_category("open-hats"), guess_category("misc")
-    ('kick', 'hat_open', None)
-    """
-    text = words.lower().replace("-", "_").replace(" ", "_")
-    for key in (*CATEGORIES, *(c.plural for c in CATEGORIES.values())):
-        if key in text:
-            return next(c.name for c in CATEGORIES.values() if key in (c.name, c.plural))
-    if "hat" in text or "hh" in text.split("_"):
-        return "hat_open" if "open" in text else "hat_closed"
-    spoken = {
-        "bd": "kick",
-        "bassdrum": "kick",
-        "sd": "snare",
-        "crash": "cymbal",
-        "ride": "cymbal",
-        "rim": "perc",
-    }
-    return next((category for word, category in spoken.items() if word in text.split("_")), None)
-
-
-def _require_one_category(folder: Path, files: list[Path]) -> None:
-    """Raise ConfigError if the names of a folder's files and subfolders tell of several categories."""
-    told = Counter(guess_category("/".join(file.relative_to(folder).parts)) for file in files)
-    kinds = {
-        kind: number
-        for kind, number in told.most_common()
-        if kind is not None and number >= max(_MIXED_FILES, _MIXED_SHARE * len(files))
-    }
-    if len(kinds) > 1:
-        counts = ", ".join(
-            f"{number} {CATEGORIES[kind].plural.replace('_', ' ')}" for kind, number in kinds.items()
-        )
-        raise ConfigError(
-            f"this folder seems to hold several categories: {counts}",
-            file=folder,
-            hint="train one category at a time, each from a folder of its own; --category kick takes all as kicks",
-        )
-
-
-def starting_model(training: Training, category: str, representation: Representation) -> store.Model | None:
-    """The model whose weights a training begins with.
-
-    None for 'nothing', and where the bundled model of the category (if there is one) draws otherwise. Raises
-    ConfigError for a model that is asked for by name and draws otherwise, or does not exist.
-    """
-    name = training.start_from
-    if name == "nothing":
-        return None
-    if name == "bundled":
-        path = store.BUNDLED_FOLDER / f"{category}.safetensors"
-        if not path.is_file():
-            return None
-        name = str(path)
-    card = store.read_card(store.find_model(name))
-    shape = ("architecture", "generator_width", "encoder_width", "code_dim", "latent_dim")
-    if Representation.from_document(card["representation"]) == representation and all(
-        card["training"].get(key) == getattr(training, key) for key in shape
-    ):
-        return store.load_model(name)
-    if training.start_from == "bundled":
-        return None
-    raise ConfigError(
-        f"training cannot start from '{name}': it draws other images, or is another network",
-        hint="give the same --length, image and architecture, or leave --from out",
-    )
+        return run.train(end)
 
 
 def pick_device(device: str) -> torch.device:
@@ -250,6 +146,40 @@ def pick_device(device: str) -> torch.device:
     return torch.device(device)
 
 
+@dataclass(frozen=True)
+class _End:
+    """When a sitting is over, if neither a signal nor patience ends it before. None: whenever."""
+
+    step: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The validation whose weights are kept."""
+
+    score: float | None = None
+    step: int = 0
+    since: int = 0  # validations after it, none of them better
+
+
+@dataclass
+class _State:
+    """How far a run has come: what its checkpoint holds beside the weights."""
+
+    step: int = 0
+    seconds: float = 0.0  # of steps and validations
+    last: dict[str, float] = field(default_factory=dict)  # the newest of every term of the losses
+    best: _Best = _Best()
+    started_from: dict[str, str] | None = None  # the model whose weights training began with
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`; other keys do not matter."""
+        known = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
+        return cls(**known | {"best": _Best(**known["best"])})
+
+
 class _Run:
     """A training run and its folder: run.json, data/, checkpoint.safetensors, log.jsonl, previews/."""
 
@@ -259,10 +189,13 @@ class _Run:
         self.base = base
         self.device = device
         self.quiet = quiet
+        assert pack.image is not None
+        assert pack.length_seconds is not None
+        self.representation = representation_for(pack.image, pack.length_seconds)
         self.folder = store.runs_folder() / name
         self.checkpoint = self.folder / "checkpoint.safetensors"
         self.model_path = store.models_folder() / f"{name}.safetensors"
-        self.started_from: dict[str, str] | None = None  # the model whose weights training began with
+        self.log = _Log(self.folder / "log.jsonl")
 
     @contextlib.contextmanager
     def claimed(self, *, resume: bool) -> Iterator[None]:
@@ -317,169 +250,64 @@ class _Run:
             self.checkpoint,
             self.folder / BEST_MODEL,
             self.folder / LAST_MODEL,
-            self.folder / "log.jsonl",
+            self.log.path,
             *(self.folder / "previews").glob("step-*.png"),
         ):
             old.unlink(missing_ok=True)
         write_json(run_file, document)
 
-    def train(self, *, last_step: int | None, last_seconds: float | None) -> TrainResult:
-        """Train until the step, the minutes or a signal."""
-        pack, training = self.pack, self.pack.training
-        assert pack.image is not None
-        assert pack.length_seconds is not None
-        representation = representation_for(pack.image, pack.length_seconds)
+    def train(self, end: _End) -> TrainResult:
+        """Train until the end or a signal, and publish the best model."""
         stop = StopSignal()
         with stop.listening():
-            with Progress("reading", unit="sounds", quiet=self.quiet) as progress:
-
-                def read(done: int, count: int) -> None:
-                    if stop.number is not None:
-                        raise Stopped(
-                            "stopped before training began",
-                            signal_number=stop.number,
-                            hint="the same command starts again",
-                        )
-                    progress.show(done, count)
-
-                data = prepare(pack, self.base, representation, self.folder / "data", read)
-            if data.skipped:
-                write_json(self.folder / "skipped.json", [list(entry) for entry in data.skipped])
-            players = build_players(training, representation, data, self.device)
-            start = None
-            if not self.checkpoint.exists():
-                start = starting_model(training, pack.category, representation)
-            if start is not None:
-                players.start_from(start.generator)
-            step, seconds, last, best = 0, 0.0, {}, dict(_NOTHING_YET)
-            self.started_from = None if start is None else {"name": start.name, "sha256": start.sha256}
-            if self.checkpoint.exists():
-                saved = load_checkpoint(self.checkpoint, players.modules(), players.optimisers())
-                if saved["fingerprint"] != data.fingerprint:
-                    raise InputError(
-                        "the sounds have changed since this run began",
-                        file=self.base,
-                        hint="restore them, or start again with --overwrite",
-                    )
-                step, seconds, last = saved["step"], saved["seconds"], saved["last"]
-                best, self.started_from = saved["best"], saved["started_from"]
-
-            def require_finite() -> None:
-                if not players.are_finite():
-                    raise SampleganError(
-                        f"training diverged before step {step}: a weight is no longer a number",
-                        file=self.checkpoint,
-                        hint="the last good checkpoint is kept; try lower rates in pack.yaml",
-                    )
-
-            def judged(file: Path) -> dict[str, Any]:
-                require_finite()
-                validation = self._validate(players, step)
-                log({"step": step, "seconds": round(seconds, 1)} | validation.scores)
-                return self._best(best, players, step, seconds, representation, data, validation, file)
-
-            def save() -> None:
-                require_finite()
-                state = {"step": step, "seconds": seconds, "last": last, "best": best}
-                state |= {"fingerprint": data.fingerprint, "started_from": self.started_from}
-                save_checkpoint(self.checkpoint, players.modules(), players.optimisers(), state)
-
-            def finished() -> bool:
-                too_late = last_seconds is not None and seconds >= last_seconds
-                too_many = last_step is not None and step >= last_step
-                in_vain = best["since"] >= training.patience
-                return stop.number is not None or too_late or too_many or in_vain
-
-            unit = "seconds" if last_step is None else "steps"
-            with (
-                Progress("training", unit=unit, quiet=self.quiet) as progress,
-                self._log(step) as log,
-            ):
-                saved_at = time.monotonic()
-                while not finished():
-                    began = time.monotonic()
-                    logging = (step + 1) % LOG_EVERY_STEPS == 0
-                    losses = players.step(step, measure=logging)
-                    step += 1
-                    seconds += time.monotonic() - began
-                    if logging:
-                        last = {key: round(float(value), 5) for key, value in losses.items()}
-                        log(
-                            {"step": step, "images": step * players.batch, "seconds": round(seconds, 1)}
-                            | last
-                        )
-                    if step % training.validate_steps == 0:
-                        began = time.monotonic()
-                        best = judged(self.folder / BEST_MODEL)
-                        seconds += time.monotonic() - began
-                    if time.monotonic() - saved_at > training.checkpoint_seconds:
-                        save()
-                        saved_at = time.monotonic()
-                    shown = " ".join(f"{key} {value:.2f}" for key, value in list(last.items())[:2])
-                    if last_step is not None:
-                        progress.show(step, last_step, shown)
-                    else:
-                        progress.show(int(seconds), int(last_seconds or 0), f"step {step} {shown}")
-                model = self.folder / BEST_MODEL
-                if step % training.validate_steps or best["score"] is None:
-                    # This look is no part of the run: had it not been stopped here, it would not have looked.
-                    last_model = self.folder / LAST_MODEL
-                    if judged(last_model)["step"] == step:
-                        model = last_model
-                save()
-            self._publish(model, data, representation)
+            data = self._read(stop)
+            sitting = _Sitting(self, data, end, stop)
+            model = sitting.train()
+            self._publish(model, data)
+        state = sitting.state
         if stop.number is not None:
             raise Stopped(
-                f"stopped at step {step}; everything is saved and `samplegan render {self.name}` works",
+                f"stopped at step {state.step}; everything is saved and `samplegan render {self.name}` works",
                 signal_number=stop.number,
                 hint="continue with the same command and --resume",
             )
-        in_vain = best["since"] if best["since"] >= training.patience else 0
+        in_vain = state.best.since if state.best.since >= self.pack.training.patience else 0
         return TrainResult(
-            self.name, self.model_path, self.folder, step, seconds, data.skipped, last, best["step"], in_vain
+            self.name,
+            self.model_path,
+            self.folder,
+            state.step,
+            state.seconds,
+            data.skipped,
+            state.last,
+            state.best.step,
+            in_vain,
         )
 
-    def _validate(self, players: Players, step: int) -> Validation:
-        validation = players.validate()
-        picture = wall_png(validation.held_out[:PREVIEW_SOUNDS], validation.generated[:PREVIEW_SOUNDS])
-        write_atomic(self.folder / "previews" / f"step-{step:07}.png", picture)
-        return validation
+    def _read(self, stop: StopSignal) -> Dataset:
+        """The images of the pack's sounds. Raises Stopped at a signal."""
+        with Progress("reading", unit="sounds", quiet=self.quiet) as progress:
 
-    def _best(
-        self,
-        best: dict[str, Any],
-        players: Players,
-        step: int,
-        seconds: float,
-        representation: Representation,
-        data: Dataset,
-        validation: Validation,
-        file: Path,
-    ) -> dict[str, Any]:
-        """The best validation so far; if it is this one, the model is kept in `file`."""
-        if best["score"] is not None and validation.score >= best["score"]:
-            return best | {"since": best["since"] + 1}
-        card = {
-            "name": self.name,
-            "category": self.pack.category,
-            "version": __version__,
-            "representation": representation.to_document(),
-            "training": config.to_document(self.pack.training),
-            "speeds": list(self.pack.speeds),
-            "data": data.card,
-            "started_from": self.started_from,
-            "steps": step,
-            "images": step * players.batch,
-            "seconds": round(seconds),
-            "metrics": validation.scores,
-        }
-        store.save_model(file, players.exported(), card)
-        return {"score": validation.score, "step": step, "since": 0}
+            def read(done: int, count: int) -> None:
+                if stop.number is not None:
+                    raise Stopped(
+                        "stopped before training began",
+                        signal_number=stop.number,
+                        hint="the same command starts again",
+                    )
+                progress.show(done, count)
 
-    def _publish(self, model: Path, data: Dataset, representation: Representation) -> None:
+            data = prepare(self.pack, self.base, self.representation, self.folder / "data", read)
+        if data.skipped:
+            write_json(self.folder / "skipped.json", [list(entry) for entry in data.skipped])
+        return data
+
+    def _publish(self, model: Path, data: Dataset) -> None:
         """Put a model where `render` finds it: at once, and once more when its controls are learned."""
         write_atomic(self.model_path, model.read_bytes())
-        length_samples, training = representation.length_samples, np.unique(data.training)
+        card = store.model_card(store.read_card(model))
+        write_atomic(self.model_path.with_suffix(".md"), card.encode())
+        length_samples, training = self.representation.length_samples, np.unique(data.training)
         complete_model(
             model,
             self.model_path,
@@ -494,18 +322,184 @@ class _Run:
             jobs=torch.get_num_threads(),
             quiet=self.quiet,
         )
-        card = store.model_card(store.read_card(model))
-        write_atomic(self.model_path.with_suffix(".md"), card.encode())
+
+
+class _Sitting:
+    """One sitting of a run: from its last checkpoint, or its start, to an end or a signal."""
+
+    def __init__(self, run: _Run, data: Dataset, end: _End, stop: StopSignal) -> None:
+        self.run = run
+        self.training = run.pack.training
+        self.data = data
+        self.end = end
+        self.stop = stop
+        self.players, self.state = self._restored()
+        self.terms: dict[str, Tensor] = {}  # the newest of each; a GPU may still be at work on them
+        self.saved_at = time.monotonic()
+
+    def train(self) -> Path:
+        """Train and save; the file of the model to publish."""
+        self.run.log.rewind(self.state.step)
+        unit = "seconds" if self.end.step is None else "steps"
+        with Progress("training", unit=unit, quiet=self.run.quiet) as progress:
+            while not self._is_over():
+                self._advance()
+                self._show(progress)
+            return self._conclude()
+
+    def _restored(self) -> tuple[Players, _State]:
+        """The run as its last checkpoint has it, or as it begins."""
+        run = self.run
+        players = build_players(self.training, run.representation, self.data, run.device)
+        if run.checkpoint.exists():
+            saved = load_checkpoint(run.checkpoint, players.modules(), players.optimisers())
+            if saved["fingerprint"] != self.data.fingerprint:
+                raise InputError(
+                    "the sounds have changed since this run began",
+                    file=run.base,
+                    hint="restore them, or start again with --overwrite",
+                )
+            return players, _State.from_document(saved)
+        model = starting_model(self.training, run.pack.category, run.representation)
+        if model is None:
+            return players, _State()
+        players.start_from(model.generator)
+        return players, _State(started_from={"name": model.name, "sha256": model.sha256})
+
+    def _is_over(self) -> bool:
+        state, end = self.state, self.end
+        too_late = end.seconds is not None and state.seconds >= end.seconds
+        too_many = end.step is not None and state.step >= end.step
+        in_vain = state.best.since >= self.training.patience
+        return self.stop.number is not None or too_late or too_many or in_vain
+
+    def _advance(self) -> None:
+        """A step, and what is due after it."""
+        state = self.state
+        with self._counting_seconds():
+            self.terms |= self.players.step(state.step, measure=True)
+        state.step += 1
+        if state.step % LOG_EVERY_STEPS == 0:
+            self._log_terms()
+        if state.step % self.training.validate_steps == 0:
+            with self._counting_seconds():
+                state.best = self._judged(self.run.folder / BEST_MODEL)
+        if time.monotonic() - self.saved_at > self.training.checkpoint_seconds:
+            self._save()
+
+    def _conclude(self) -> Path:
+        """Save; the file of the best model, which may be the last."""
+        model = self.run.folder / BEST_MODEL
+        if self.state.step % self.training.validate_steps or self.state.best.score is None:
+            # This look is no part of the run: had it not been stopped here, it would not have looked.
+            last_model = self.run.folder / LAST_MODEL
+            if self._judged(last_model).step == self.state.step:
+                model = last_model
+        self._save()
+        return model
 
     @contextlib.contextmanager
-    def _log(self, step: int) -> Iterator[Any]:
-        """A function that appends one JSON line; what was logged after the resumed step is dropped."""
-        path = self.folder / "log.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if _step_of(line) <= step]
-        write_atomic(path, "".join(f"{line}\n" for line in kept).encode())
-        with path.open("a", encoding="utf-8") as file:
-            yield lambda entry: _append_line(file, entry)
+    def _counting_seconds(self) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.state.seconds += time.monotonic() - began
+
+    def _log_terms(self) -> None:
+        """A line with every term: those of the game are of an earlier step where this one had none."""
+        self._measure()
+        self._log({"images": self.state.step * self.players.batch} | self.state.last)
+
+    def _measure(self) -> None:
+        self.state.last |= {key: round(float(term), 5) for key, term in self.terms.items()}
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        self.run.log.append({"step": self.state.step, "seconds": round(self.state.seconds, 1)} | entry)
+
+    def _judged(self, file: Path) -> _Best:
+        """The best validation so far; if it is this one, the model is kept in `file`."""
+        self._require_finite()
+        state = self.state
+        validation = self.players.validate()
+        picture = wall_png(validation.held_out[:PREVIEW_SOUNDS], validation.generated[:PREVIEW_SOUNDS])
+        write_atomic(self.run.folder / "previews" / f"step-{state.step:07}.png", picture)
+        self._log(validation.scores)
+        # Of models as near as can be asked for (0) the latest: it has learned longest.
+        if state.best.score is not None and validation.score >= state.best.score and validation.score > 0.0:
+            return replace(state.best, since=state.best.since + 1)
+        store.save_model(file, self.players.exported(), self._card(validation))
+        return _Best(validation.score, state.step)
+
+    def _card(self, validation: Validation) -> dict[str, Any]:
+        run, state = self.run, self.state
+        return {
+            "name": run.name,
+            "category": run.pack.category,
+            "version": __version__,
+            "representation": run.representation.to_document(),
+            "training": config.to_document(self.training),
+            "speeds": list(run.pack.speeds),
+            "data": self.data.card,
+            "started_from": state.started_from,
+            "steps": state.step,
+            "images": state.step * self.players.batch,
+            "seconds": round(state.seconds),
+            "metrics": validation.scores,
+        }
+
+    def _save(self) -> None:
+        self._require_finite()
+        self._measure()
+        save_checkpoint(
+            self.run.checkpoint,
+            self.players.modules(),
+            self.players.optimisers(),
+            asdict(self.state) | {"fingerprint": self.data.fingerprint},
+        )
+        self.saved_at = time.monotonic()
+
+    def _require_finite(self) -> None:
+        if not self.players.are_finite():
+            raise SampleganError(
+                f"training diverged before step {self.state.step}: a weight is no longer a number",
+                file=self.run.checkpoint,
+                hint="the last good checkpoint is kept; try lower rates in pack.yaml",
+            )
+
+    def _show(self, progress: Progress) -> None:
+        state, end = self.state, self.end
+        note = " ".join(f"{key} {value:.2f}" for key, value in list(state.last.items())[:2])
+        if end.step is not None:
+            progress.show(state.step, end.step, note)
+        else:
+            progress.show(int(state.seconds), int(end.seconds or 0), f"step {state.step} {note}")
+
+
+class _Log:
+    """log.jsonl: a line of JSON for every so many steps and for every validation."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rewind(self, step: int) -> None:
+        """Drop what was logged after a step that is resumed."""
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        kept = [line for line in lines if _is_until(step, line)]
+        write_atomic(self.path, "".join(f"{line}\n" for line in kept).encode())
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Add a line."""
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise machine_error(error, self.path) from error
+
+
+def _is_until(step: int, line: str) -> bool:
+    try:
+        return int(json.loads(line)["step"]) <= step
+    except (ValueError, KeyError, TypeError):  # a line cut short by a crash
+        return False
 
 
 def _require_same(before: Any, now: Any, name: str, key: str = "") -> None:
@@ -518,15 +512,3 @@ def _require_same(before: Any, now: Any, name: str, key: str = "") -> None:
             f"the run '{name}' was begun with {key} = {before!r}, and this is {now!r}",
             hint="use the same settings to resume, or start again with --overwrite",
         )
-
-
-def _step_of(line: str) -> int:
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return sys.maxsize  # a line cut short by a crash
-
-
-def _append_line(file: IO[str], entry: dict[str, Any]) -> None:
-    file.write(json.dumps(entry) + "\n")
-    file.flush()

@@ -8,7 +8,7 @@ from samplegan.config import ImageSettings, Training
 from samplegan.errors import ConfigError
 from samplegan.gan import build_generator
 from samplegan.representation import representation_for
-from samplegan.train import resolve_pack, starting_model
+from samplegan.start import guess_category, resolve_pack, starting_model
 
 IMAGE = ImageSettings(bands=32, frames=16, linear_bins=4, dense_frames=4, partials=1)
 REPRESENTATION = representation_for(IMAGE, 0.2)
@@ -78,3 +78,17 @@ def test_a_folder_of_several_categories_is_refused_unless_one_is_named(tmp_path)
 def test_a_few_odd_names_are_no_second_category(tmp_path):
     names = [f"kick {index}.wav" for index in range(40)] + ["kick with snare.wav", "hat.wav", "clap.wav"]
     assert resolve_pack(folder_of(tmp_path, names), name="kick", category=None)[0].category == "kick"
+
+
+@pytest.mark.parametrize(
+    ("words", "category"),
+    [
+        ("hats_closed", "hat_closed"),
+        ("Open Hats", "hat_open"),
+        ("my-kicks", "kick"),
+        ("808 BD", "kick"),
+        ("x", None),
+    ],
+)
+def test_categories_are_guessed_from_names(words, category):
+    assert guess_category(words) == category

@@ -17,7 +17,7 @@ from samplegan import store
 from samplegan.errors import ConfigError, InputError, MachineError, SampleganError
 from samplegan.gan import ARCHITECTURES
 from samplegan.gan.players import Players, Validation
-from samplegan.train import guess_category, pick_device, train
+from samplegan.train import pick_device, train
 
 PACK = """
 category: kick
@@ -110,6 +110,24 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, architecture):
     assert_same_tensors(*(checkpoint_of(name).read_bytes() for name in ("whole", "halves")))
 
 
+def log_of(name):
+    lines = (store.runs_folder() / name / "log.jsonl").read_text().splitlines()
+    return [json.loads(line) | {"seconds": None} for line in lines]
+
+
+def test_every_line_of_the_log_has_all_terms_also_after_resuming(pack, monkeypatch):
+    """The game is played at every other step: at the one before the last line, after the stop."""
+    monkeypatch.setattr("samplegan.train.LOG_EVERY_STEPS", 5)
+    train(pack, name="whole", quiet=True, threads=1)
+    train(pack, name="halves", steps=9, quiet=True, threads=1)
+    train(pack, name="halves", steps=12, resume=True, quiet=True, threads=1)
+    terms = [entry for entry in log_of("whole") if "images" in entry]
+    assert [entry["step"] for entry in terms] == [5, 10]
+    assert terms[0].keys() == terms[1].keys() > {"reconstruction", "generator", "feature_matching"}
+    assert all(terms[0][key] != terms[1][key] for key in ("reconstruction", "generator"))
+    assert [entry for entry in log_of("halves") if "images" in entry] == terms
+
+
 # --- the best model
 
 
@@ -144,14 +162,25 @@ def test_the_best_model_is_kept_when_a_later_one_is_worse(tmp_path, monkeypatch)
     assert_same_tensors(weights("kick"), weights("short"))
 
 
-def test_missing_coverage_counts_against_a_model():
+def score_of(mmd, coverage):
+    """Of a validation whose training sounds reach an MMD of 0.1 and a coverage of 0.8."""
     held_out = generated = np.zeros((2, 2, 4, 4), dtype=np.float32)
-    scores = {"held_out_mmd": 0.2, "held_out_coverage_of_training": 0.8}
-    full, some, more = (
-        Validation(held_out, generated, scores | {"held_out_coverage": coverage}).score
-        for coverage in (0.8, 0.5, 0.9)
-    )
-    assert some > full == more == 0.2
+    scores = {"held_out_mmd_of_training": 0.1, "held_out_coverage_of_training": 0.8}
+    scores |= {"held_out_mmd": mmd, "held_out_coverage": coverage}
+    return Validation(held_out, generated, scores).score
+
+
+def test_a_model_is_judged_by_what_training_sounds_do_not_miss():
+    assert score_of(0.3, 0.8) > score_of(0.2, 0.8) > score_of(0.11, 0.8) == 0.0
+    assert score_of(0.1, 0.4) > score_of(0.1, 0.6) > score_of(0.1, 0.72) == 0.0
+    # Nearer than training sounds are is no better: held-out kits are other kits.
+    assert score_of(0.02, 0.95) == 0.0
+
+
+def test_of_models_as_near_as_can_be_asked_the_latest_is_kept(tmp_path, monkeypatch):
+    scored(monkeypatch, 3.0, 0.0, 0.0, 1.0)
+    train(pack_of(tmp_path, validate_steps=3), quiet=True, threads=1)
+    assert steps_of() == 9
 
 
 def test_training_stops_after_patience(tmp_path, monkeypatch):
@@ -385,17 +414,3 @@ def test_an_absent_gpu_is_said(monkeypatch):
     with pytest.raises(MachineError, match="no CUDA device"):
         pick_device("cuda")
     assert pick_device("auto").type == "cpu"
-
-
-@pytest.mark.parametrize(
-    ("words", "category"),
-    [
-        ("hats_closed", "hat_closed"),
-        ("Open Hats", "hat_open"),
-        ("my-kicks", "kick"),
-        ("808 BD", "kick"),
-        ("x", None),
-    ],
-)
-def test_categories_are_guessed_from_names(words, category):
-    assert guess_category(words) == category
