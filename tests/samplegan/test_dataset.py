@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from samplegan import synth
 from samplegan.audio import wav_bytes
 from samplegan.config import ImageSettings, Pack, Source
-from samplegan.dataset import licences_of, prepare, split_by_kit, training_sound
+from samplegan.dataset import PANNED, licences_of, mono_safe, prepare, split_by_kit, training_sound
 from samplegan.errors import ConfigError, InputError
 from samplegan.representation import representation_for
 
@@ -191,3 +191,78 @@ def test_only_the_licences_asked_for_are_taken_and_seen_as_often_as_asked(tmp_pa
     assert data.card["licences"] == {"cc0": 30}
     assert len(data.training) == 3 * len(np.unique(data.training))
     assert set(licences_of(folder).values()) == {"cc0", "unknown"}
+
+
+# --- what a fold-down to mono leaves
+
+
+def noises(*gains_db, seed=0):
+    """Independent channels of such levels."""
+    random = np.random.default_rng(seed)
+    return np.stack([10 ** (gain / 20) * random.standard_normal(8_000) for gain in gains_db]).astype(
+        np.float32
+    )
+
+
+def mono_loss_db(audio):
+    """What the sum of both channels loses against their energy: 0 for equal channels, 3 for strangers."""
+    energy = np.sum(np.square(audio, dtype=np.float64))
+    return 10 * np.log10(energy / (2.0 * np.sum(np.square(audio.mean(axis=0), dtype=np.float64)) + 1e-30))
+
+
+def test_ordinary_sounds_are_left_as_they_are():
+    mono = np.repeat(noises(0.0), 2, axis=0)
+    side = noises(-6.0, seed=1)
+    for audio in (
+        mono,
+        np.concatenate([mono[:1] + side, mono[:1] - side]),
+        mono * np.float32([[1.0], [0.4]]),  # panned by 8 dB
+        np.zeros((2, 100), dtype=np.float32),
+        *(synth.synthesise(name, 0, 1) for name in ("kick", "snare", "cymbal")),
+    ):
+        np.testing.assert_array_equal(mono_safe(audio), audio)
+
+
+def test_a_sound_against_the_phase_is_turned():
+    mono, side = noises(0.0)[0], 0.3 * noises(0.0, seed=1)[0]
+    audio = np.stack([mono + side, -mono + side])
+    assert mono_loss_db(audio) > 9.0
+    safe = mono_safe(audio)
+    np.testing.assert_array_equal(safe, [mono + side, mono - side])
+    assert mono_loss_db(safe) < 1.0
+    np.testing.assert_array_equal(mono_safe(safe), safe)  # once is enough
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_sound_at_one_side_stands_in_the_middle(side, sign):
+    loud = noises(0.0)[0]
+    for quiet_db in (-10.1, -40.0, -np.inf):
+        audio = np.stack([loud, loud])
+        audio[1 - side] *= np.float32(sign * 10 ** (quiet_db / 20))
+        np.testing.assert_array_equal(mono_safe(audio), [loud, loud])
+    within = np.stack([loud, loud])
+    within[1 - side] *= np.float32(1.01 / np.sqrt(PANNED))
+    np.testing.assert_array_equal(mono_safe(within), within)
+
+
+@given(
+    gains_db=st.tuples(st.floats(-60.0, 0.0), st.floats(-60.0, 0.0)),
+    correlation=st.floats(-1.0, 1.0),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_no_sound_loses_more_in_mono_than_strangers_do(gains_db, correlation, seed):
+    left, other = noises(0.0, 0.0, seed=seed)
+    right = correlation * left + np.sqrt(1.0 - correlation**2) * other
+    audio = np.stack([left, right]) * np.float32(10 ** (np.array(gains_db) / 20))[:, np.newaxis]
+    assert mono_loss_db(mono_safe(audio.astype(np.float32))) < 3.02
+
+
+def test_what_is_learned_is_mono_safe():
+    kick = synth.synthesise("kick", 0, 3)
+    length = kick.shape[1]
+    wanted = training_sound(kick, 1.0, length)
+    np.testing.assert_array_equal(training_sound(kick * np.float32([[1.0], [-1.0]]), 1.0, length), wanted)
+    aside = training_sound(kick * np.float32([[1.0], [0.0]]), 1.0, length)
+    np.testing.assert_array_equal(aside[0], aside[1])
+    assert np.abs(aside).max() == 1.0

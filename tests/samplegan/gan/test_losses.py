@@ -163,3 +163,74 @@ def test_the_reconstruction_has_a_slope_everywhere():
     reconstruction(real, again, BANDS, 1, NO_GRAIN).backward()
     assert torch.isfinite(again.grad).all()
     assert (again.grad[:, :2] != 0).float().mean() > 0.95
+
+
+# --- a row of lines
+
+
+def with_lines(share, density=0.2, partials=1):
+    """Images whose last row says that so much stands in lines."""
+    row = torch.empty(2, 2, 1, FRAMES)
+    row[:, 0], row[:, 1] = share, density
+    return torch.cat([images(partials), row], dim=2)
+
+
+def loss_with_lines(change, share=0.4, partials=1, grain=NO_GRAIN):
+    real = with_lines(share, partials=partials)
+    again = torch.cat([real, torch.ones_like(real[:, :1])], dim=1)
+    change(again)
+    return reconstruction(real, again, BANDS, partials, grain).item()
+
+
+@pytest.mark.parametrize("partials", [0, 1, 2])
+def test_a_row_of_lines_counts_by_itself(partials):
+    """What else an image holds costs what it costs without such a row, and the row has one price whatever else."""
+    assert loss_with_lines(lambda again: None, partials=partials) == 0.0
+
+    def elsewhere(again):
+        again[:, :2, : BANDS + partials] += 0.05
+
+    real = images(partials)
+    again = torch.cat([real, torch.ones_like(real[:, :1])], dim=1)
+    elsewhere(again)
+    alone = reconstruction(real, again, BANDS, partials, NO_GRAIN).item()
+    assert loss_with_lines(elsewhere, partials=partials) == pytest.approx(alone, rel=1e-5)
+
+    def other_share(again):
+        again[:, 0, -1] += 0.1
+
+    assert loss_with_lines(other_share, partials=partials) == pytest.approx(0.02, rel=1e-4)
+
+
+def test_the_share_of_lines_counts_and_their_density_where_there_are_any():
+    def louder(again):
+        again[:, 0, -1] += 0.1
+
+    def denser(again):
+        again[:, 1, -1] += 0.1
+
+    assert loss_with_lines(louder, share=-1.0) == pytest.approx(loss_with_lines(louder, share=0.8), rel=1e-4)
+    none, some, all_of_it = (loss_with_lines(denser, share=share) for share in (-1.0, 0.0, 1.0))
+    assert none == 0.0
+    assert some == pytest.approx(0.5 * all_of_it, rel=1e-4) and all_of_it > 0.0
+
+
+def test_a_step_between_cells_of_lines_is_no_wobble():
+    """Their row runs along frequency: neighbours differ as they like."""
+
+    def offset(again):
+        again[:, :2, -1] += 0.05
+
+    def alternating(again):
+        again[:, :2, -1, 0::2] += 0.05
+        again[:, :2, -1, 1::2] -= 0.05
+
+    assert loss_with_lines(alternating) == pytest.approx(loss_with_lines(offset), rel=1e-4)
+
+
+def test_a_row_of_lines_has_a_slope():
+    real = with_lines(0.4, partials=0)
+    again = torch.cat([real, torch.ones_like(real[:, :1])], dim=1).mul(0.9).requires_grad_(True)
+    reconstruction(real, again, BANDS, 0, NO_GRAIN).backward()
+    assert torch.all(again.grad[:, :2, -1] != 0)
+    assert torch.all(again.grad[:, 2] == 0)

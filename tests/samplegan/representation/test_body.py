@@ -26,8 +26,9 @@ from known_sounds import (
     width_db,
 )
 
-KICK, SNARE, TOM, CLAP = (
-    representation_for(category_image(name), LENGTH_SECONDS) for name in ("kick", "snare", "tom", "clap")
+KICK, SNARE, TOM, CLAP, HAT, PERC = (
+    representation_for(category_image(name), LENGTH_SECONDS)
+    for name in ("kick", "snare", "tom", "clap", "hat_open", "perc")
 )
 TONE_CENTS = 10.0
 WIDTH_DB = 1.5
@@ -84,6 +85,21 @@ def test_a_sweep_stays_a_sweep():
     assert abs(np.median(cents)) < TONE_CENTS
 
 
+@pytest.mark.parametrize("drive_db", [0.0, 6.0, 30.0])
+def test_a_clipped_kick_keeps_its_fundamental(drive_db):
+    """That of a square wave of full scale is louder than full scale."""
+
+    def fundamental_db(audio):
+        cosine = 2.0 * np.pi * 55.0 * seconds_from_onset()[2_000:18_000]
+        wave = audio[0, 2_000:18_000] * np.hanning(16_000)
+        return 20 * np.log10(np.abs(np.sum(wave * np.exp(1j * cosine))) / 4_000)
+
+    sound = np.clip(10 ** (drive_db / 20) * tone(55.0, 2.0), -1.0, 1.0)
+    level_db = fundamental_db(sound)
+    assert drive_db < 30.0 or 1.8 < level_db < 2.2
+    assert abs(fundamental_db(there_and_back(KICK, sound)) - level_db) < 0.5
+
+
 def test_a_pitch_that_is_drawn_is_heard():
     image = KICK.analyse(tone(55.0))
     octave = 2.0 / np.log2(1600.0 / 25.0)
@@ -94,7 +110,7 @@ def test_a_pitch_that_is_drawn_is_heard():
 # --- silence, the onset, level
 
 
-@pytest.mark.parametrize("representation", [KICK, SNARE, CLAP], ids=["kick", "snare", "clap"])
+@pytest.mark.parametrize("representation", [KICK, SNARE, CLAP, HAT], ids=["kick", "snare", "clap", "hat"])
 def test_silence_stays_silence(representation):
     image = representation.analyse(np.zeros((2, LENGTH), dtype=np.float32))
     assert np.all(image[0] == -1)
@@ -102,7 +118,7 @@ def test_silence_stays_silence(representation):
     assert np.all(representation.synthesise(image) == 0)
 
 
-@pytest.mark.parametrize("representation", [KICK, SNARE, CLAP], ids=["kick", "snare", "clap"])
+@pytest.mark.parametrize("representation", [KICK, SNARE, CLAP, HAT], ids=["kick", "snare", "clap", "hat"])
 def test_an_image_a_hair_above_the_floor_does_not_hiss(representation):
     image = np.full((3, representation.rows, representation.frames), -0.96, dtype=np.float32)
     image[1:] = 1.0
@@ -120,8 +136,9 @@ def test_an_image_a_hair_above_the_floor_does_not_hiss(representation):
         (SNARE, stereo(decaying_noise(1))),
         (CLAP, stereo(decaying_noise(1))),
         (CLAP, np.stack([decaying_noise(1), decaying_noise(2)]).astype(np.float32)),
+        (HAT, stereo(decaying_noise(1))),
     ],
-    ids=["partial", "tone", "noise", "no-partials", "wide"],
+    ids=["partial", "tone", "noise", "no-partials", "wide", "lines"],
 )
 def test_the_onset_stays_put(representation, sound):
     back = there_and_back(representation, sound)
@@ -140,8 +157,10 @@ def test_the_onset_stays_put(representation, sound):
         (SNARE, tone(200.0, 0.1, level=0.5) + stereo(decaying_noise(3))),
         (CLAP, stereo(decaying_noise(3))),
         (TOM, tone(120.0) + stereo(0.2 * decaying_noise(3, 0.03))),
+        (PERC, tone(700.0, 0.1)),
+        (PERC, tone(500.0, 0.1) + tone(5_300.0, 0.1) + stereo(decaying_noise(3))),
     ],
-    ids=["kick", "soft", "snare", "noise", "tom"],
+    ids=["kick", "soft", "snare", "noise", "tom", "perc", "metal"],
 )
 def test_every_third_is_as_loud_as_it_was(representation, sound):
     back = there_and_back(representation, sound)
@@ -164,7 +183,7 @@ def test_a_gain_moves_the_levels_and_nothing_else(gain_db):
 # --- width
 
 
-@pytest.mark.parametrize("representation", [KICK, CLAP], ids=["kick", "clap"])
+@pytest.mark.parametrize("representation", [KICK, CLAP, PERC], ids=["kick", "clap", "perc"])
 def test_mono_in_mono_out(representation):
     for sound in (tone(80.0), stereo(decaying_noise(7))):
         back = there_and_back(representation, sound)
@@ -172,7 +191,7 @@ def test_mono_in_mono_out(representation):
 
 
 @pytest.mark.parametrize("wanted_db", [-30.0, -20.0, -10.0, 0.0, 6.0])
-@pytest.mark.parametrize("representation", [SNARE, CLAP], ids=["snare", "clap"])
+@pytest.mark.parametrize("representation", [SNARE, CLAP, HAT], ids=["snare", "clap", "hat"])
 def test_width_comes_back(representation, wanted_db):
     middle, side = decaying_noise(8), decaying_noise(9)
     side *= 10 ** ((wanted_db + energy_db(middle) - energy_db(side)) / 20)
@@ -195,7 +214,7 @@ def test_a_wide_tail_around_a_tone_in_the_middle_comes_back(wanted_db):
     assert all(abs(given - wanted) < WIDTH_DB for wanted, given in side_thirds)
 
 
-@pytest.mark.parametrize("representation", [SNARE, CLAP], ids=["snare", "clap"])
+@pytest.mark.parametrize("representation", [SNARE, CLAP, HAT], ids=["snare", "clap", "hat"])
 def test_folded_down_it_is_the_middle(representation):
     """What a mono system plays is what the same image without width plays."""
     sound = tone(180.0) + np.stack([decaying_noise(8), decaying_noise(9)]).astype(np.float32)

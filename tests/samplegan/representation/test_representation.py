@@ -22,6 +22,7 @@ COMPACT = compact_image("perc")
 SETTINGS = {
     "body": category_image("snare"),
     "body-without-partials": category_image("clap"),
+    "body-with-lines": category_image("perc"),
     "compact": COMPACT,
     "draft": DRAFT,
 }
@@ -59,7 +60,8 @@ def test_a_kick_survives_the_round_trip(settings, tolerance_db):
 def test_images_have_the_promised_shape_and_range(settings):
     representation = representation_for(settings, LENGTH_SECONDS)
     image = representation.analyse(tone(100.0))
-    assert representation.rows == representation.bands + representation.partials
+    assert representation.rows == settings.bands + representation.partials + representation.lines
+    assert representation.rows == representation.bands + representation.tracks
     assert image.shape == (2, representation.rows, representation.frames)
     assert image.dtype == np.float32
     assert image.min() >= -1
