@@ -220,13 +220,15 @@ def test_a_validation_tells_how_far_it_is_and_how_far_training_sounds_are():
     assert validation.generated.shape[1:] == (2, BANDS + PARTIALS, FRAMES)
     scores = validation.scores
     assert scores["held_out_mmd"] > scores["held_out_mmd_of_training"]
-    assert validation.score >= scores["held_out_mmd"]
+    assert 0.0 < validation.score <= scores["held_out_mmd"] + 0.1
     assert players_of().validate().scores == scores
 
 
-@pytest.mark.parametrize("partials", [0, 2])
-def test_any_number_of_partials_can_be_learned(partials):
-    settings = ImageSettings(bands=BANDS, frames=FRAMES, linear_bins=5, dense_frames=4, partials=partials)
+@pytest.mark.parametrize(("partials", "lines"), [(0, False), (2, False), (0, True), (1, True)])
+def test_any_number_of_partials_can_be_learned_with_and_without_lines(partials, lines):
+    settings = ImageSettings(
+        bands=BANDS, frames=FRAMES, linear_bins=5, dense_frames=4, partials=partials, lines=lines
+    )
     representation = representation_for(settings, 0.2)
     images = np.random.default_rng(5).uniform(-1, 1, (26, 1, 2, representation.rows, FRAMES))
     every = np.arange(26)
@@ -235,4 +237,7 @@ def test_any_number_of_partials_can_be_learned(partials):
     for step in range(2):
         terms = players.step(step, measure=True)
         assert all(torch.isfinite(term) for term in terms.values())
-    assert players.validate().generated.shape[2] == BANDS + partials
+    assert players.validate().generated.shape[2] == BANDS + partials + lines
+    images = torch.from_numpy(random.batch(every[:6], np.zeros(6, dtype=np.int64)))
+    images = torch.cat([images, torch.ones_like(images[:, :1])], dim=1)
+    assert torch.equal(players.shown(images)[:, :, BANDS:], images[:, :2, BANDS:])  # grain is of bands alone
