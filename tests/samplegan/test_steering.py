@@ -251,8 +251,43 @@ def test_the_tracks_tell_where_a_body_settles_and_move_as_one(kicks):
     assert settled_hz(silent, rows) is None
 
 
+@pytest.fixture(scope="module")
+def bells():
+    """Percussion: a partial among lines."""
+    settings = ImageSettings(bands=32, frames=16, linear_bins=8, dense_frames=4, partials=1, lines=True)
+
+    class Ringing(Tuned):
+        def images(self, latents, truncation=1.0):
+            images = super().images(latents, truncation)
+            images[:, 0, : self.representation.bands] = np.linspace(-0.1, -0.7, self.representation.frames)
+            images[:, 0, -1], images[:, 1, -1] = 0.8, 0.1
+            return images
+
+    return Ringing(representation=representation_for(settings, 0.5))
+
+
+def test_only_partials_are_tuned_where_there_are_lines(bells):
+    image = bells.images(np.zeros((1, 8), dtype=np.float32))[0]
+    rows = bells.representation.partial_rows
+    assert settled_hz(image, rows) == pytest.approx(60.0, rel=0.03)
+    higher = transposed(image, rows, 0.7)
+    assert settled_hz(higher, rows) == pytest.approx(60.0 * 2.0**0.7, rel=0.03)
+    moved = np.argwhere((higher != image).any(axis=2))
+    assert moved.tolist() == [[1, bells.representation.bands]]
+
+
+@pytest.mark.parametrize("note", ["F1", "75.5"])
+def test_a_sound_with_lines_lands_on_the_note(bells, note):
+    options = RenderOptions(pitch=note).checked(bells)
+    found = candidate(bells, 1, options, drawn_by(bells, options))
+    assert abs(1200 * np.log2(found.descriptors.pitch_hz / parse_pitch(note).hz)) < 10
+
+
 def test_a_model_without_a_body_is_not_tuned():
     with pytest.raises(ConfigError, match="with a body"):
         RenderOptions(pitch="F1").checked(FakeModel())
+    settings = ImageSettings(bands=32, frames=16, linear_bins=8, dense_frames=4, lines=True)
+    with pytest.raises(ConfigError, match="with a body"):
+        RenderOptions(pitch="F1").checked(FakeModel(representation=representation_for(settings, 0.3)))
     with pytest.raises(ConfigError, match="not a pitch"):
         RenderOptions(pitch="loud").checked(FakeModel())

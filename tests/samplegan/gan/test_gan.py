@@ -1,6 +1,8 @@
 """Architectures by name."""
 
+import numpy as np
 import pytest
+import torch
 
 from samplegan.config import ImageSettings, Training
 from samplegan.errors import ConfigError
@@ -37,6 +39,27 @@ def test_every_architecture_draws_what_it_is_asked_for():
     assert isinstance(networks.generator, stereo_dcgan.Generator)
     assert isinstance(networks.discriminator, stereo_dcgan.Discriminator)
     assert networks.generator.latent_dim == 7
+
+
+@pytest.mark.parametrize(("partials", "tracks"), [(0, 1), (1, 2), (2, 3)])
+def test_a_row_of_lines_is_drawn_as_a_track(partials, tracks):
+    representation = representation_for(ImageSettings(partials=partials, lines=True, **SMALL), 0.2)
+    assert representation.tracks == tracks
+    networks = build_networks(Training(), representation)
+    images = networks.generator(torch.randn(3, networks.generator.latent_dim))
+    assert images.shape == (3, 3, representation.rows, representation.frames)
+    mean, _ = networks.generator.encode(images)
+    assert mean.shape == (3, Training().code_dim)
+    assert networks.discriminator(images)[0].shape == (3,)
+    # What the row says reaches the codes and the judge's verdict.
+    other = images.detach().clone()
+    other[:, :2, -1] += 0.5
+    networks.discriminator.eval()
+    with torch.no_grad():
+        assert not torch.equal(networks.generator.encode(other)[0], mean)
+        assert not torch.equal(networks.discriminator(other)[0], networks.discriminator(images)[0])
+    sound = representation.synthesise(images[0].detach().numpy())
+    assert sound.shape == (2, representation.length_samples) and np.isfinite(sound).all()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
