@@ -6,6 +6,7 @@ matplotlib takes most of a second to import, so it is imported only when somethi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,7 @@ RANGE_DB = 80.0
 LOWEST_HZ, HIGHEST_HZ = 30.0, 20_000.0
 _TILE_BANDS, _TILE_FRAMES = 112, 176  # pixels of one channel
 _GAP, _CHANNEL_GAP = 8, 2
+_MOST_BINS = 24  # of a histogram
 _REAL, _MADE = "#b9b9b9", LEFT
 
 
@@ -133,9 +135,7 @@ def spectrogram_wall(
             va="center",
         )
         left += wall.shape[1] + gutter
-    figure.text(
-        margin / width, 0.5 * below / full_height, caption, fontsize=9.5, color=QUIET_INK, va="center"
-    )
+    figure.text(margin / width, 0.5 * below / full_height, caption, fontsize=13, color=QUIET_INK, va="center")
     return png_of(figure)
 
 
@@ -195,7 +195,7 @@ def _waveforms(real: list[F32], made: list[F32], sides: tuple[str, str], caption
         axis.set_ylim(-2.25 * COLUMNS + 1.05, 1.1)
         axis.set_axis_off()
     figure.subplots_adjust(left=0.015, right=0.995, top=0.92, bottom=0.05, wspace=0.03)
-    figure.text(0.015, 0.015, caption, fontsize=9.5, color=QUIET_INK)
+    figure.text(0.015, 0.015, caption, fontsize=10.5, color=QUIET_INK)
     return png_of(figure)
 
 
@@ -250,7 +250,8 @@ def _draw_histogram(axis: Any, real: F64, made: F64, *, is_log: bool, narrowest:
         axis.set_xscale("log")
     elif high - low < narrowest:
         low, high = high - narrowest, high + 0.1 * narrowest
-    edges = np.geomspace(low, high, 25) if is_log else np.linspace(low, high, 25)
+    bins = min(_MOST_BINS, 2 * math.isqrt(max(real.size, made.size)))  # of few sounds more would be gaps
+    edges = np.geomspace(low, high, bins + 1) if is_log else np.linspace(low, high, bins + 1)
     for values, filled in ((real, True), (made, False)):
         if values.size:
             shares = np.histogram(np.clip(values, low, high), edges)[0] / values.size

@@ -37,7 +37,8 @@ caption { text-align: left; padding-bottom: .5rem; }
 th, td { padding: .34rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td.words { text-align: left; }
 thead th { border-bottom: 2px solid var(--line); }
-tr.subject { background: var(--mark); font-weight: 600; }
+tbody th { position: sticky; left: 0; background: var(--back); }
+tr.subject, tr.subject th { background: var(--mark); font-weight: 600; }
 .met { color: var(--good); } .unmet { color: var(--bad); font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content auto; gap: .15rem 1rem; font-size: .92rem; }
 dt { font-weight: 600; } dd { margin: 0; }

@@ -24,9 +24,10 @@ U8 = NDArray[np.uint8]
 IN_A_ROW, MOST_ROWS = 24, 4
 _WEIGHT, _BAR, _BAR_HEIGHT = 6, 4, 25  # pixels of a weight: of an image's kernel, of a track's
 _GAP, _BAR_GAP = 5, 8  # between kernels
-_MARGIN, _LABELS, _GUTTER, _ABOVE, _BELOW = 28, 132, 48, 64, 48
-_CAPTION, _AFTER = 46, 22
-_NARROWEST = 832  # column, for its words
+_MARGIN, _LABELS, _GUTTER, _ABOVE, _BELOW = 28, 150, 48, 68, 56
+_CAPTION, _AFTER = 52, 26
+_NARROWEST = 760  # column, for its words
+_TITLE, _WORDS = 13.0, 11.0  # points
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,20 +79,20 @@ def kernel_sheet(found: Sequence[Layer], title: str) -> bytes:
         top = height - _ABOVE
         for index in column:
             layer, wall = found[index], walls[index]
-            write(layer.title, left, top - 14, fontsize=11, fontweight="bold", color=INK, va="center")
-            write(_told(layer), left, top - 33, fontsize=9.5, color=QUIET_INK, va="center")
+            write(layer.title, left, top - 14, fontsize=_TITLE, fontweight="bold", color=INK, va="center")
+            write(_told(layer), left, top - 37, fontsize=_WORDS, color=QUIET_INK, va="center")
             bottom = top - _CAPTION - wall.shape[0]
             figure.figimage(wall, left + _LABELS, bottom, origin="upper")
             names = layer.names or ("strongest first",)
             row_height = (wall.shape[0] + _GAP) / len(_shown(layer))
             for place, name in enumerate(names):
                 middle = top - _CAPTION - (place + 0.5) * row_height + 0.5 * _GAP
-                write(name, left, middle, fontsize=9.5, color=INK, va="center")
+                write(name, left, middle, fontsize=_WORDS, color=INK, va="center")
             top -= heights[index]
         left += column_width + _GUTTER
     scale = "each kernel scaled to its largest weight: blue (up) above 0, orange (down) below, white 0"
     where = "time from left to right, frequency from bottom to top"
-    write(f"{scale}; {where}", _MARGIN, 0.5 * _BELOW, fontsize=9.5, color=QUIET_INK, va="center")
+    write(f"{scale}; {where}", _MARGIN, 0.5 * _BELOW, fontsize=_WORDS, color=QUIET_INK, va="center")
     return png_of(figure)
 
 
@@ -103,14 +104,14 @@ def _of_body_gan(generator: body_gan.Generator, partials: int) -> list[Layer]:
     found = [
         Layer(
             "What the encoder looks for in an image",
-            "its first layer: a row for each plane that goes in",
+            "first layer, a row for each plane that goes in",
             _weights(encoder.get_submodule("stages.0.0")).swapaxes(0, 1),
             ("level", "width", "place: frequency", "place: time"),
         ),
         *_image_stages("Decoder of images", decoder.stages, 2),
         Layer(
             "What the decoder draws an image with",
-            "its last layer: a row for each plane that comes out",
+            "last layer, a row for each plane that comes out",
             _weights(decoder.image),
             ("level", "width", "how noisy"),
         ),
@@ -122,7 +123,7 @@ def _of_body_gan(generator: body_gan.Generator, partials: int) -> list[Layer]:
         *found,
         Layer(
             "What the encoder looks for in tracks",
-            "its first layer: a row for each track",
+            "first layer, a row for each track",
             _weights(encoder.get_submodule("tracks.0.0")).swapaxes(0, 1),
             names,
         ),
@@ -138,7 +139,7 @@ def _of_body_gan(generator: body_gan.Generator, partials: int) -> list[Layer]:
         ),
         Layer(
             "What the decoder draws tracks with",
-            "its last layer: a row for each track",
+            "last layer, a row for each track",
             _weights(decoder.tracks),
             names,
         ),
@@ -150,7 +151,7 @@ def _of_stereo_dcgan(generator: stereo_dcgan.Generator) -> list[Layer]:
         *_image_stages("Generator", generator.stages, len(generator.stages)),
         Layer(
             "What the generator draws an image with",
-            "its last layer: a row for each plane that comes out",
+            "last layer, a row for each plane that comes out",
             _weights(generator.image),
             ("shared", "apart"),
         ),
@@ -208,17 +209,22 @@ def _columns(found: Sequence[Layer], heights: Sequence[int]) -> tuple[range, ran
 
 
 def _told(layer: Layer) -> str:
-    size = " × ".join(str(each) for each in layer.kernels.shape[2:])
-    kernels = f"kernels of {size} {'cells' if layer.kernels.ndim == 4 else 'frames'}"
+    _, columns, *size = layer.kernels.shape
+    reach = f"{' × '.join(map(str, size))} {'cells' if len(size) == 2 else 'frames'} each"
     if layer.names:
-        columns = layer.kernels.shape[1]
-        chosen = f"each of the {IN_A_ROW} strongest of {columns}" if columns > IN_A_ROW else "each"
-        return f"{layer.words}, a column for {chosen} features; {kernels}".replace(
-            "each features", "each feature"
+        features = (
+            f"{columns} features"
+            if columns <= IN_A_ROW
+            else f"the {IN_A_ROW} strongest of {columns} features"
         )
-    if layer.count <= IN_A_ROW * MOST_ROWS:
-        return f"{layer.words}; {layer.count} {kernels}"
-    return f"{layer.words}; the {IN_A_ROW * MOST_ROWS} strongest of {layer.count:,} {kernels}"
+        return f"{layer.words}; {features}, {reach}"
+    most = IN_A_ROW * MOST_ROWS
+    kernels = (
+        f"{layer.count} kernels"
+        if layer.count <= most
+        else f"the {most} strongest of {layer.count:,} kernels"
+    )
+    return f"{layer.words}; {kernels}, {reach}"
 
 
 def _shown(layer: Layer) -> list[F32]:

@@ -87,7 +87,7 @@ COLUMNS = (
     Column("FD", "Fréchet distance of mel features: read it beside the floor", lambda r: f"{r.fd_mel:.2f}"),
     Column("prec", "share of sounds that lie among real ones", lambda r: f"{r.precision:.2f}"),
     Column("rec", "share of real sounds that lie among them", lambda r: f"{r.recall:.2f}"),
-    Column("dens", "how densely they lie among real ones: 1", lambda r: f"{r.density:.2f}"),
+    Column("dens", "how densely they lie among real ones: 1 for equal sets", lambda r: f"{r.density:.2f}"),
     Column("cov", "share of real sounds with one of them near", lambda r: f"{r.coverage:.2f}"),
     Column(
         "1-NN", "how often the nearest sound tells the set: 0.5 never, 1 always", lambda r: f"{r.one_nn:.2f}"
