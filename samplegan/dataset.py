@@ -29,6 +29,7 @@ from samplegan.files import machine_error, sha256_of, write_json
 from samplegan.representation import Representation
 
 F32 = NDArray[np.float32]
+IMAGES_FILE = "images.npy"
 FEWEST_SOUNDS = 24
 _MOST_COMPARED = 2000
 _NEARLY_THE_SAME = 0.004
@@ -85,6 +86,15 @@ class Dataset:
         _let_go(self.images)
         return images
 
+    def damaged(self) -> list[int]:
+        """The sounds with images that hold values that are no numbers."""
+        found = []
+        for index, images in enumerate(self.images):
+            if not np.isfinite(images).all():
+                found.append(index)
+            _let_go(self.images)
+        return found
+
 
 def prepare(
     pack: Pack, base: Path, representation: Representation, cache: Path, progress: Progress | None = None
@@ -101,7 +111,7 @@ def prepare(
         "sounds": [sound.identity for sound in sounds],
     }
     fingerprint = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
-    images_file, list_file = cache / "images.npy", cache / "sounds.json"
+    images_file, list_file = cache / IMAGES_FILE, cache / "sounds.json"
     if not _is_cached(images_file, list_file, fingerprint):
         kept, unusable = _analyse(sounds, pack.speeds, representation, images_file, progress)
         write_json(list_file, {"fingerprint": fingerprint, "kept": kept, "unusable": unusable})
@@ -339,8 +349,10 @@ def _write_npy_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
 
 def _is_cached(images_file: Path, list_file: Path, fingerprint: str) -> bool:
     try:
-        return images_file.is_file() and json.loads(list_file.read_text())["fingerprint"] == fingerprint
-    except (OSError, ValueError, KeyError):
+        known = json.loads(list_file.read_text())
+        images = np.load(images_file, mmap_mode="r")
+        return known["fingerprint"] == fingerprint and len(images) == len(known["kept"])
+    except (OSError, ValueError, KeyError, EOFError):  # not there, or cut short
         return False
 
 

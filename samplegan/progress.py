@@ -43,6 +43,13 @@ class Progress:
         """One more is done."""
         self.show(self._done + 1, self._total)
 
+    def say(self, line: str) -> None:
+        """A line that stays, above the bar."""
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+        elif not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+
     def show(self, done: int, total: int, note: str = "") -> None:
         """So much of so much is done; `note` says how it goes."""
         self._done, self._total = done, total

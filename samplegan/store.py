@@ -284,6 +284,13 @@ def _start(card: dict[str, Any]) -> str:
     return f"| started from | `{start['name']}` (`{start['sha256'][:16]}`) |\n" if start else ""
 
 
+def _halvings(card: dict[str, Any]) -> str:
+    times = card.get("rates_halved", 0)
+    return (
+        f"| divergence | rates were halved {'once' if times == 1 else f'{times} times'} |\n" if times else ""
+    )
+
+
 def _held_out(metrics: dict[str, float]) -> str:
     words = {"held_out_mmd": "MMD", "held_out_coverage": "coverage"}
     return "\n".join(
@@ -314,7 +321,7 @@ A `{training["architecture"]}` model of the category `{card["category"]}`, made 
 | data fingerprint | `{data["fingerprint"]}` |
 | playback speeds learned | {", ".join(str(speed) for speed in card["speeds"])} |
 {_start(card)}| steps | {card["steps"]} of {training["batch"]} sounds, seed {training["seed"]} |
-| time | {card["seconds"] / 60:.0f} minutes |
+{_halvings(card)}| time | {card["seconds"] / 60:.0f} minutes |
 {_held_out(metrics)}
 
 All settings are in the file itself: `samplegan models --json`.

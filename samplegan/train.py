@@ -2,6 +2,8 @@
 
 What is random in step *s* follows from (seed, s) alone, so a run that was stopped, or killed, and resumed ends with
 the same weights as one that never stopped, on the same machine with the same number of threads.
+
+A run that diverges goes back to its last checkpoint, and on from there at half the rates.
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ from torch import Tensor
 from samplegan import __version__, config, store
 from samplegan.checkpoint import load_checkpoint, save_checkpoint
 from samplegan.config import Pack
-from samplegan.dataset import Dataset, prepare
+from samplegan.dataset import IMAGES_FILE, Dataset, prepare
 from samplegan.errors import ConfigError, InputError, MachineError, SampleganError, Stopped
 from samplegan.files import claim, machine_error, remove_stale_temporaries, write_atomic, write_json
 from samplegan.gan import check_architecture, check_image
-from samplegan.gan.players import Players, Validation, build_players
+from samplegan.gan.players import Diverged, Players, Validation, build_players
 from samplegan.progress import Progress
 from samplegan.publish import complete_model, held_out_sounds, learned_sounds
 from samplegan.representation import representation_for
@@ -37,6 +39,7 @@ from samplegan.wall import wall_png
 
 LOG_EVERY_STEPS = 25
 PREVIEW_SOUNDS = 25
+MOST_RETURNS = 3  # of one run, after it diverged
 BEST_MODEL = "best.safetensors"
 LAST_MODEL = "last.safetensors"
 
@@ -98,24 +101,14 @@ def train(
     Raises ConfigError, InputError, MachineError, and Stopped (after saving) on Ctrl-C or SIGTERM.
     """
     pack, base = resolve_pack(source, name=name, category=category)
-    changes: dict[str, Any] = {}
-    if seed is not None:
-        changes["seed"] = seed
-    if steps is not None:
-        changes["steps"] = steps
-    if architecture is not None:
-        check_architecture(architecture)
-        changes["architecture"] = architecture
-    if start_from is not None:
-        changes["start_from"] = start_from
-    pack = replace(
-        pack,
-        length_seconds=length_seconds or pack.length_seconds,
-        training=replace(pack.training, **changes),
+    asked = {"seed": seed, "steps": steps, "architecture": architecture, "start_from": start_from}
+    given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+    training = replace(pack.training, **given)
+    check_architecture(training.architecture)
+    pack = config.completed(
+        replace(pack, length_seconds=length_seconds or pack.length_seconds, training=training)
     )
-    pack = config.completed(pack)
     config.check_settings(pack)
-    check_architecture(pack.training.architecture)
     assert pack.image is not None
     check_image(pack.training.architecture, pack.image.name)
     if minutes is not None and not minutes > 0:
@@ -171,6 +164,7 @@ class _State:
     seconds: float = 0.0  # of steps and validations
     last: dict[str, float] = field(default_factory=dict)  # the newest of every term of the losses
     best: _Best = _Best()
+    rates_halved: int = 0  # how often, because it diverged
     started_from: dict[str, str] | None = None  # the model whose weights training began with
 
     @classmethod
@@ -216,7 +210,7 @@ class _Run:
             try:
                 yield
             except (ConfigError, InputError):
-                if is_new:
+                if is_new and not self.log.path.exists():  # which is there from the first step on
                     shutil.rmtree(self.folder, ignore_errors=True)
                 raise
 
@@ -339,13 +333,17 @@ class _Sitting:
 
     def train(self) -> Path:
         """Train and save; the file of the model to publish."""
-        self.run.log.rewind(self.state.step)
+        self.run.log.rewind(self.state.step, self.state.rates_halved)
         unit = "seconds" if self.end.step is None else "steps"
         with Progress("training", unit=unit, quiet=self.run.quiet) as progress:
-            while not self._is_over():
-                self._advance()
-                self._show(progress)
-            return self._conclude()
+            while True:
+                try:
+                    while not self._is_over():
+                        self._advance()
+                        self._show(progress)
+                    return self._conclude()
+                except Diverged as reason:
+                    progress.say(self._go_back(reason))
 
     def _restored(self) -> tuple[Players, _State]:
         """The run as its last checkpoint has it, or as it begins."""
@@ -359,12 +357,48 @@ class _Sitting:
                     file=run.base,
                     hint="restore them, or start again with --overwrite",
                 )
-            return players, _State.from_document(saved)
+            state = _State.from_document(saved)
+            players.slow_down(0.5**state.rates_halved)
+            return players, state
         model = starting_model(self.training, run.pack.category, run.representation)
         if model is None:
             return players, _State()
         players.start_from(model.generator)
         return players, _State(started_from={"name": model.name, "sha256": model.sha256})
+
+    def _go_back(self, reason: Diverged) -> str:
+        """To the last checkpoint, or to the start, to go on at half the rates; what to say about it.
+
+        Raises SampleganError where that would not help: the images are damaged, or it was done often enough.
+        """
+        self._require_whole_images()
+        lost = self.state
+        if lost.rates_halved >= MOST_RETURNS:
+            raise SampleganError(
+                f"training diverged before step {lost.step}: {reason}",
+                file=self.run.checkpoint,
+                hint="the last good checkpoint is kept; try lower rates in pack.yaml, with --overwrite",
+            )
+        self.players, kept = self._restored()
+        self.terms = {}
+        # What was best is still in its file, and the time is spent.
+        self.state = replace(kept, seconds=lost.seconds, best=lost.best, rates_halved=lost.rates_halved + 1)
+        self.players.slow_down(0.5 ** (self.state.rates_halved - kept.rates_halved))
+        self.run.log.rewind(kept.step, lost.rates_halved)
+        self._log({"diverged_at": lost.step, "rates_halved": self.state.rates_halved})
+        return (
+            f"training diverged before step {lost.step}: {reason}; "
+            f"going on from step {kept.step} at {0.5**self.state.rates_halved:g} of the rates"
+        )
+
+    def _require_whole_images(self) -> None:
+        if damaged := self.data.damaged():
+            raise InputError(
+                f"images to learn from hold values that are not numbers (NaN), the first that of "
+                f"{self.data.sounds[damaged[0]].name}; there are {len(damaged)}",
+                file=self.run.folder / "data" / IMAGES_FILE,
+                hint="delete this file and train with --resume: it is made again from the sounds",
+            )
 
     def _is_over(self) -> bool:
         state, end = self.state, self.end
@@ -380,6 +414,7 @@ class _Sitting:
             self.terms |= self.players.step(state.step, measure=True)
         state.step += 1
         if state.step % LOG_EVERY_STEPS == 0:
+            self.players.require_finite()
             self._log_terms()
         if state.step % self.training.validate_steps == 0:
             with self._counting_seconds():
@@ -417,7 +452,7 @@ class _Sitting:
 
     def _judged(self, file: Path) -> _Best:
         """The best validation so far; if it is this one, the model is kept in `file`."""
-        self._require_finite()
+        self.players.require_finite()
         state = self.state
         validation = self.players.validate()
         picture = wall_png(validation.held_out[:PREVIEW_SOUNDS], validation.generated[:PREVIEW_SOUNDS])
@@ -444,10 +479,10 @@ class _Sitting:
             "images": state.step * self.players.batch,
             "seconds": round(state.seconds),
             "metrics": validation.scores,
-        }
+        } | ({"rates_halved": state.rates_halved} if state.rates_halved else {})
 
     def _save(self) -> None:
-        self._require_finite()
+        self.players.require_finite()
         self._measure()
         save_checkpoint(
             self.run.checkpoint,
@@ -456,14 +491,6 @@ class _Sitting:
             asdict(self.state) | {"fingerprint": self.data.fingerprint},
         )
         self.saved_at = time.monotonic()
-
-    def _require_finite(self) -> None:
-        if not self.players.are_finite():
-            raise SampleganError(
-                f"training diverged before step {self.state.step}: a weight is no longer a number",
-                file=self.run.checkpoint,
-                hint="the last good checkpoint is kept; try lower rates in pack.yaml",
-            )
 
     def _show(self, progress: Progress) -> None:
         state, end = self.state, self.end
@@ -475,15 +502,15 @@ class _Sitting:
 
 
 class _Log:
-    """log.jsonl: a line of JSON for every so many steps and for every validation."""
+    """log.jsonl: a line of JSON for every so many steps, every validation, and every return after divergence."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def rewind(self, step: int) -> None:
-        """Drop what was logged after a step that is resumed."""
+    def rewind(self, step: int, rates_halved: int) -> None:
+        """Drop what was logged after a checkpoint that training goes on from."""
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        kept = [line for line in lines if _is_until(step, line)]
+        kept = [line for line in lines if _is_of_before(line, step, rates_halved)]
         write_atomic(self.path, "".join(f"{line}\n" for line in kept).encode())
 
     def append(self, entry: dict[str, Any]) -> None:
@@ -495,9 +522,10 @@ class _Log:
             raise machine_error(error, self.path) from error
 
 
-def _is_until(step: int, line: str) -> bool:
+def _is_of_before(line: str, step: int, rates_halved: int) -> bool:
     try:
-        return int(json.loads(line)["step"]) <= step
+        entry = json.loads(line)
+        return entry["step"] <= step and entry.get("rates_halved", 0) <= rates_halved
     except (ValueError, KeyError, TypeError):  # a line cut short by a crash
         return False
 

@@ -43,8 +43,8 @@ class Validation:
 
     @property
     def score(self) -> float:
-        """What the best checkpoint has least of, and the latest of those that have none: distance to the held-out sounds
-        beyond that of training sounds, and what of them is covered by training sounds and not by generated ones.
+        """What the best checkpoint has least of, and the latest of those that have none: distance to the held-out
+        sounds beyond that of training sounds, and what of them training sounds cover and generated ones do not.
 
         Nearer than training sounds are no better: kits differ, and a model that draws everything more alike, or more
         widely, than what it learned from comes nearer to kits that it never heard. A tenth of either may be chance.
@@ -136,7 +136,8 @@ class Players(ABC):
     def require_finite(self) -> None:
         """Raise Diverged unless every weight of both networks is a number."""
         weights = (*self.generator.parameters(), *self.discriminator.parameters())
-        if not all(bool(torch.isfinite(weight).all()) for weight in weights):
+        # No sum with a NaN or an infinity in it is a number; one sum for all is one wait for a GPU.
+        if not torch.stack([weight.detach().sum() for weight in weights]).sum().isfinite():
             raise Diverged("a weight is no longer a number")
 
     def validate(self) -> Validation:

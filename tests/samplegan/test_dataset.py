@@ -99,6 +99,24 @@ def test_images_are_those_of_the_representation(tmp_path, name):
         np.testing.assert_array_equal(batch[0], representation.analyse(sound).astype(np.float16))
 
 
+@pytest.mark.parametrize("bytes_left", [0, 100, 1000])
+def test_a_cache_that_was_cut_short_is_made_again(tmp_path, bytes_left):
+    pack = pack_of(Source(synth="kick", count=24))
+    first = np.array(prepare(pack, tmp_path, REPRESENTATION, tmp_path).images)
+    file = tmp_path / "images.npy"
+    file.write_bytes(file.read_bytes()[:bytes_left])
+    assert np.array_equal(prepare(pack, tmp_path, REPRESENTATION, tmp_path).images, first)
+
+
+def test_sounds_with_damaged_images_are_found(tmp_path):
+    pack = pack_of(Source(synth="kick", count=24), speeds=(1.0, 1.1))
+    assert prepare(pack, tmp_path, REPRESENTATION, tmp_path).damaged() == []
+    images = np.load(tmp_path / "images.npy", mmap_mode="r+")
+    images[3, 1, 0, 5, 5], images[20, 0, 1, 0, 0] = np.nan, np.inf
+    images.flush()
+    assert prepare(pack, tmp_path, REPRESENTATION, tmp_path).damaged() == [3, 20]
+
+
 def test_another_image_is_another_set(tmp_path):
     pack = pack_of(Source(synth="kick", count=24))
     one = prepare(pack, tmp_path, REPRESENTATION, tmp_path / "a")
