@@ -310,7 +310,8 @@ def section(
         f"{training['batch']} sounds in {training['seconds'] / 60:.1f} minutes, the discriminator playing from step "
         f"{Training().game_from_step:,} on; the model kept is that of step {training['kept_step']:,}. Then {HELD_OUT} "
         f"sounds were drawn from it, none chosen, beside {HELD_OUT} sines that it never saw, and these through an "
-        "image and back.",
+        "image and back. (`samplegan train` would refuse these sines: in one row of 65 their images differ, which it "
+        "takes for the same sound again and again. Here that check is off.)",
         table(header, rows),
         "Medians, in brackets what nine of ten stay below; of *Hz* and *decay* where nine of ten lie. *Above 2 kHz*: "
         "of the energy of the whole sound, its attack included. All that follows is on the way from "
