@@ -20,7 +20,7 @@ from samplegan.store import Model
 F64 = NDArray[np.float64]
 
 _SCORES = ("held_out_mmd", "held_out_mmd_of_training", "held_out_coverage", "held_out_coverage_of_training")
-_NO_LOSSES = ("step", "images", "seconds")
+_NO_LOSSES = ("step", "images", "seconds", "rates_halved", "diverged_at")
 _WORDS = {
     "feature_matching": "feature matching",
     "divergence": "divergence of the codes",

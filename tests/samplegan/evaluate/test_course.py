@@ -40,6 +40,8 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         entries.append({"step": step, "images": 16 * step, "seconds": 0.5 * step, "generator": 100.0 / step})
         if step > 250:
             entries[-1]["feature_matching"] = 0.1
+        if step == 300:
+            entries.append({"step": 290, "seconds": 1.0, "diverged_at": 310, "rates_halved": 1})
         if step % 250 == 0:
             entries.append(look(step))
     path = tmp_path / "runs" / "mine" / "log.jsonl"
