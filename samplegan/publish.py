@@ -4,7 +4,7 @@ from, by which `render` knows a copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,23 +30,32 @@ def complete_model(
     sounds: int = steering.SOUNDS,
     jobs: int = 1,
     quiet: bool = True,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Read a model file, find out what `render` wants to know of it, and write it to `target` (which may be `source`).
 
     `training` and `held_out` are sounds float32 [2, sample], onset-aligned; without them copies will not be known.
     Controls are learned from `sounds` of the model's own; 0 leaves them out, as does a model that is mostly silent.
-    The same bytes on any number of `jobs`.
+    The same bytes on any number of `jobs`. `check` is called after every sound; what it raises ends this soon, and
+    `target` stays as it is.
     """
     model = store.load_model(str(source))
     directions = None
     if sounds:
         try:
             with Progress("learning its controls", sounds, unit="sounds", quiet=quiet) as progress:
-                directions = Directions.of_model(model, sounds=sounds, jobs=jobs, progress=progress.advance)
+
+                def heard() -> None:
+                    progress.advance()
+                    check()
+
+                directions = Directions.of_model(model, sounds=sounds, jobs=jobs, progress=heard)
         except InputError:  # it renders next to nothing, which a render will say
             directions = None
     try:
-        fingerprints = Fingerprints.of(training, held_out, model.representation.length_seconds)
+        fingerprints = Fingerprints.of(
+            _checked(training, check), _checked(held_out, check), model.representation.length_seconds
+        )
     except ValueError:
         fingerprints = None
     store.save_model(target, model.generator, model.card, directions=directions, fingerprints=fingerprints)
@@ -69,6 +78,12 @@ def held_out_sounds(sounds: list[Sound], length_samples: int) -> Iterator[F32]:
     """At most 500 of them, evenly taken."""
     for sound in sounds[:: -(-len(sounds) // MOST_HELD_OUT) or 1]:
         yield from _readable(sound, 1.0, length_samples)
+
+
+def _checked(sounds: Iterable[F32], check: Callable[[], None]) -> Iterator[F32]:
+    for sound in sounds:
+        yield sound
+        check()
 
 
 def _readable(sound: Sound, speed: float, length_samples: int) -> Iterator[F32]:

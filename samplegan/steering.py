@@ -114,7 +114,7 @@ class Directions:
         progress: Callable[[], None] = lambda: None,
     ) -> Self:
         """From `sounds` of the model's own. The same on any number of `jobs`. Raises InputError if too many of them
-        are silent or broken.
+        are silent or broken. What `progress`, called after each sound, raises ends it soon.
         """
         random = np.random.default_rng(seed)
         latents = random.standard_normal((sounds, model.latent_dim)).astype(np.float32)
@@ -130,9 +130,13 @@ class Directions:
 
         with ThreadPoolExecutor(jobs, initializer=_use_one_torch_thread) as pool:
             found = []
-            for each in pool.map(heard, range(sounds)):
-                found.append(each)
-                progress()
+            try:
+                for each in pool.map(heard, range(sounds)):
+                    found.append(each)
+                    progress()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
         kept = [index for index, each in enumerate(found) if each is not None]
         if len(kept) < FEWEST_SOUNDS:
             raise InputError(f"only {len(kept)} of {sounds} sounds of this model can be heard")

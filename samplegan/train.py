@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -257,8 +258,14 @@ class _Run:
             data = self._read(stop)
             sitting = _Sitting(self, data, end, stop)
             model = sitting.train()
-            self._publish(model, data)
-        state = sitting.state
+            state = sitting.state
+            if stop.number is not None and not self.quiet:
+                print(
+                    f"stopped at step {state.step}; learning the model's controls, unless stopped again",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            self._publish(model, data, state.step)
         if stop.number is not None:
             raise Stopped(
                 f"stopped at step {state.step}; everything is saved and `samplegan render {self.name}` works",
@@ -296,26 +303,42 @@ class _Run:
             write_json(self.folder / "skipped.json", [list(entry) for entry in data.skipped])
         return data
 
-    def _publish(self, model: Path, data: Dataset) -> None:
-        """Put a model where `render` finds it: at once, and once more when its controls are learned."""
+    def _publish(self, model: Path, data: Dataset, step: int) -> None:
+        """Put a model where `render` finds it: at once, and once more when its controls are learned.
+
+        Raises Stopped at a signal, even after one that ended training.
+        """
         write_atomic(self.model_path, model.read_bytes())
         card = store.model_card(store.read_card(model))
         write_atomic(self.model_path.with_suffix(".md"), card.encode())
         length_samples, training = self.representation.length_samples, np.unique(data.training)
-        complete_model(
-            model,
-            self.model_path,
-            training=learned_sounds(
-                [data.sounds[index] for index in training],
-                self.pack.speeds,
-                length_samples,
-                seed=self.pack.training.seed,
-            ),
-            held_out=held_out_sounds([data.sounds[index] for index in data.validation], length_samples),
-            sounds=self.pack.training.control_sounds,
-            jobs=torch.get_num_threads(),
-            quiet=self.quiet,
-        )
+        stop = StopSignal()
+
+        def check() -> None:
+            if stop.number is not None:
+                raise Stopped(
+                    f"stopped at step {step}; `samplegan render {self.name}` works, but the model has not learned its "
+                    "controls (--bright and others), nor what copies of training sounds are",
+                    signal_number=stop.number,
+                    hint="the same command with --resume completes it",
+                )
+
+        with stop.listening():
+            complete_model(
+                model,
+                self.model_path,
+                training=learned_sounds(
+                    [data.sounds[index] for index in training],
+                    self.pack.speeds,
+                    length_samples,
+                    seed=self.pack.training.seed,
+                ),
+                held_out=held_out_sounds([data.sounds[index] for index in data.validation], length_samples),
+                sounds=self.pack.training.control_sounds,
+                jobs=torch.get_num_threads(),
+                quiet=self.quiet,
+                check=check,
+            )
 
 
 class _Sitting:

@@ -16,10 +16,12 @@ import torch
 
 from samplegan import store, synth
 from samplegan.dataset import split_by_kit
-from samplegan.errors import ConfigError, InputError, MachineError, SampleganError
+from samplegan.descriptors import describe
+from samplegan.errors import ConfigError, InputError, MachineError, SampleganError, Stopped
 from samplegan.gan import ARCHITECTURES
 from samplegan.gan.body_players import BodyPlayers
 from samplegan.gan.players import Players, Validation
+from samplegan.gates import fingerprint
 from samplegan.train import MOST_RETURNS, _Sitting, pick_device, train
 
 PACK = """
@@ -280,6 +282,44 @@ def test_a_signal_stops_with_a_usable_model(pack, tmp_path, number, code):
     assert job.returncode == code
     assert "everything is saved" in output
     assert store.load_model("job").card["steps"] > 0
+
+
+@pytest.mark.parametrize("stopped_before", [False, True])
+@pytest.mark.parametrize("what", ["controls", "fingerprints"])
+def test_a_signal_while_a_model_is_completed_leaves_the_plain_one(
+    tmp_path, monkeypatch, capsys, what, stopped_before
+):
+    pack = pack_of(tmp_path, steps=2, control_sounds=100)
+    place = "samplegan.steering.describe" if what == "controls" else "samplegan.gates.fingerprint"
+    heard, truth = [], describe if what == "controls" else fingerprint
+    if what == "fingerprints":
+        monkeypatch.setattr("samplegan.publish.Directions.of_model", lambda *_, **__: None)
+
+    def interrupted(*arguments):
+        heard.append(arguments)
+        if len(heard) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return truth(*arguments)
+
+    with monkeypatch.context() as interrupting:
+        interrupting.setattr(place, interrupted)
+        if stopped_before:
+            interrupting.setattr(_Sitting, "_show", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(Stopped, match="has not learned its controls") as caught:
+            train(pack, threads=1)
+    assert ("unless stopped again" in capsys.readouterr().err) == stopped_before
+    assert caught.value.exit_code == 130
+    assert "--resume completes it" in caught.value.hint
+    assert len(heard) < (100 if what == "controls" else 32 + 8)
+    plain = store.load_model("kick")
+    assert plain.directions is None and plain.fingerprints is None
+    assert plain.card["steps"] == (1 if stopped_before else 2)
+    assert store.find_model("kick").with_suffix(".md").is_file()
+    if what == "controls" and not stopped_before:
+        train(pack, resume=True, quiet=True, threads=1)
+        complete = store.load_model("kick")
+        assert complete.directions is not None and complete.fingerprints is not None
+        assert torch.equal(plain.generator.anchors, complete.generator.anchors)
 
 
 def test_a_killed_run_resumes_to_the_same_weights(pack, tmp_path):
