@@ -185,7 +185,7 @@ def _list_sounds(pack: Pack, base: Path) -> tuple[list[Sound], list[tuple[str, s
             raise ConfigError(
                 "this source folder does not exist", file=folder, hint="correct the `folder` in pack.yaml"
             )
-        for sound in _folder_sounds(folder, source, skipped):
+        for sound in folder_sounds(folder, source, skipped):
             if source.only_licences and sound.licence not in source.only_licences:
                 continue
             if sound.content in seen:
@@ -196,13 +196,17 @@ def _list_sounds(pack: Pack, base: Path) -> tuple[list[Sound], list[tuple[str, s
     return sounds, skipped
 
 
-def _folder_sounds(folder: Path, source: Source, skipped: list[tuple[str, str]]) -> Iterator[Sound]:
+def folder_sounds(folder: Path, source: Source, skipped: list[tuple[str, str]]) -> Iterator[Sound]:
+    """The audio files under `folder`, with their kits and licences; those that cannot be read go to `skipped`.
+
+    Raises InputError if there are none.
+    """
     files = find_audio_files(folder)
     if not files:
         raise InputError(
             "no audio files here", file=folder, hint="WAV, FLAC, AIFF, OGG, Opus and MP3 files are read"
         )
-    listed = _manifest_rows(folder)
+    listed = manifest_rows(folder)
     parents = {file.parent for file in files}
     for file in files:
         row = listed.get(os.path.realpath(file), {})
@@ -225,12 +229,12 @@ def _folder_sounds(folder: Path, source: Source, skipped: list[tuple[str, str]])
 
 def licences_of(folder: Path) -> dict[Path, str]:
     """The licence that a MANIFEST.csv, in `folder` or one folder up, gives each of its audio files that it lists."""
-    listed = _manifest_rows(folder)
+    listed = manifest_rows(folder)
     rows = {file: listed.get(os.path.realpath(file), {}) for file in find_audio_files(folder)}
     return {file: row["licence"] for file, row in rows.items() if row.get("licence")}
 
 
-def _manifest_rows(folder: Path) -> dict[str, dict[str, str]]:
+def manifest_rows(folder: Path) -> dict[str, dict[str, str]]:
     """Rows of a MANIFEST.csv (columns path, kit, and perhaps source and licence) here or one folder up."""
     for place in (folder, folder.parent):
         manifest = place / "MANIFEST.csv"

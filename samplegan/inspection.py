@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 # What a producer would send a sample back for. The quality gate of a finished pack is stricter.
 _HIGHEST_DBTP = 0.05
 _LATEST_ONSET_S = 0.0015
-_LOUDEST_DC_DBFS = -60.0
+LOUDEST_DC_DBFS = -60.0
 _LOUDEST_START_DBFS = -40.0
 _LOUDEST_END_DBFS = -60.0
 _LOUDEST_TAIL_DB = -30.0
@@ -251,7 +251,7 @@ def defects_of(sound: Descriptors, loudness: Loudness, *, channels: int) -> tupl
         found.append(Defect("clipped", f"clipped: {_times(sound.clipped_runs)} at full scale"))
     if loudness.true_peak_dbtp > _HIGHEST_DBTP:
         found.append(Defect("over", f"the true peak is {loudness.true_peak_dbtp:.1f} dB over full scale"))
-    if sound.dc_dbfs > _LOUDEST_DC_DBFS:
+    if sound.dc_dbfs > LOUDEST_DC_DBFS:
         found.append(Defect("dc", f"a constant offset (DC) of {sound.dc_dbfs:.0f} dBFS"))
     if sound.clicks:
         found.append(

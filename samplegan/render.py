@@ -411,7 +411,7 @@ def carry_out(
             stop.listening(),
             Progress("rendering", plan.count, done=plan.count - plan.missing, quiet=quiet) as progress,
         ):
-            written, failed = _work(writer.units(plan.indices()), writer, jobs or _cores(), stop, progress)
+            written, failed = _work(writer.units(plan.indices()), writer, jobs or cores(), stop, progress)
         if stop.number is not None and len(written) + len(failed) < plan.missing:
             raise Stopped(
                 f"stopped after {len(journal.records)} of {plan.count} files",
@@ -772,7 +772,8 @@ def _use_one_torch_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

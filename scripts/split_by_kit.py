@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from samplegan.config import Source
-from samplegan.dataset import Sound, _folder_sounds, _manifest_rows
+from samplegan.dataset import Sound, folder_sounds, manifest_rows
 from samplegan.errors import ConfigError, SampleganError
 from samplegan.files import machine_error, write_atomic
 
@@ -66,7 +66,7 @@ def split(folder: Path, out: Path, *, share: float, seed: int) -> str:
             hint="put kits into subfolders, or name them in a MANIFEST.csv (columns path, kit)",
         )
     held_out = held_out_kits(sizes, share, seed)
-    listed = _manifest_rows(folder)
+    listed = manifest_rows(folder)
     rows = []
     for sound in sounds:
         assert sound.path is not None
@@ -109,7 +109,7 @@ def _different_sounds(folder: Path) -> list[Sound]:
     return list(
         {
             sound.content: sound
-            for sound in reversed(list(_folder_sounds(folder, Source(licence=""), skipped)))
+            for sound in reversed(list(folder_sounds(folder, Source(licence=""), skipped)))
         }.values()
     )[::-1]
 

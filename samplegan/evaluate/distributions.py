@@ -17,7 +17,7 @@ from dsp.pitch import decay_seconds, envelope, onset_sample
 from samplegan.audio import SAMPLE_RATE
 from samplegan.descriptors import Descriptors, describe
 from samplegan.evaluate.timbre import timbre
-from samplegan.inspection import _LOUDEST_DC_DBFS
+from samplegan.inspection import LOUDEST_DC_DBFS
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -375,7 +375,7 @@ def defects(sounds: Sequence[F32], real: Sequence[F32] | None = None) -> Defects
     return Defects(
         pre_echo=float(np.mean([_rise_s(audio) > _LONGEST_RISE_S for audio in sounds])),
         clicks=float(np.mean([sound.clicks > 0 for sound in described])),
-        dc=float(np.mean([sound.dc_dbfs > _LOUDEST_DC_DBFS for sound in described])),
+        dc=float(np.mean([sound.dc_dbfs > LOUDEST_DC_DBFS for sound in described])),
         clipping=float(np.mean([sound.clipped_runs > 0 for sound in described])),
         noise_floor_db=noise_floor_db,
         air_db=air_db,

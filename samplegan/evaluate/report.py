@@ -49,7 +49,7 @@ from samplegan.evaluate.sets import (
 from samplegan.files import write_atomic, write_json
 from samplegan.inspection import Skipped
 from samplegan.progress import Progress
-from samplegan.render import _cores
+from samplegan.render import cores
 from samplegan.representation import Representation, representation_for
 from samplegan.signals import StopSignal
 from samplegan.store import Model, find_model, load_model
@@ -243,7 +243,7 @@ def evaluate(
     with (
         stop.listening(),
         Progress("evaluating", total, unit="sounds", quiet=quiet) as progress,
-        Workers(Measurer(embedding, search), jobs or _cores(), stop, progress) as workers,
+        Workers(Measurer(embedding, search), jobs or cores(), stop, progress) as workers,
     ):
         real = workers.measure(drawn[0], in_detail=True)
         known = None if training is None else workers.features(training)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samplegan.audio import find_audio_files, one_shot_from, read_audio
-from samplegan.dataset import FEWEST_SOUNDS, _manifest_rows, training_sound
+from samplegan.dataset import FEWEST_SOUNDS, manifest_rows, training_sound
 from samplegan.errors import ConfigError, InputError, UnreadableAudio
 from samplegan.files import sha256_of
 from samplegan.inspection import Skipped
@@ -142,7 +142,7 @@ def require_disjoint(train: Sounds, against: Sounds) -> None:
 
 def told_category(folder: Path) -> str | None:
     """The category that a folder's MANIFEST.csv, else its name or its parent's, tells. None if none or several."""
-    listed = _manifest_rows(folder)
+    listed = manifest_rows(folder)
     if listed:
         inside = folder.resolve()
         told = {row.get("category") for path, row in listed.items() if Path(path).is_relative_to(inside)}

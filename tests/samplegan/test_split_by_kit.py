@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from samplegan.config import Source
-from samplegan.dataset import _folder_sounds
+from samplegan.dataset import folder_sounds
 from samplegan.errors import ConfigError, InputError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -96,7 +96,7 @@ def test_what_a_manifest_says_is_carried_on(folder: Path, tmp_path: Path):
     assert {(row["category"], row["source"], row["licence"]) for row in rows} == {("kick", "archive", "cc0")}
     # What reads a folder to learn from finds them again.
     for side in ("train", "test"):
-        sounds = list(_folder_sounds(tmp_path / "out" / side, Source(licence=""), []))
+        sounds = list(folder_sounds(tmp_path / "out" / side, Source(licence=""), []))
         assert len({sound.kit for sound in sounds}) == 1 and {sound.licence for sound in sounds} == {"cc0"}
 
 
