@@ -35,6 +35,9 @@ _MOST_COMPARED = 2000
 _NEARLY_THE_SAME = 0.004
 _AUDIBLE = -0.2
 FEWEST_HELD_OUT = 2
+PREPARATION = (
+    2  # raised whenever `training_sound` makes something else of a sound: older images are not taken then
+)
 PANNED = 10.0  # one channel's energy over the other's
 Progress = Callable[[int, int], None]
 
@@ -106,6 +109,7 @@ def prepare(
     """
     sounds, skipped = _list_sounds(pack, base)
     plan = {
+        "preparation": PREPARATION,
         "representation": representation.to_document(),
         "speeds": pack.speeds,
         "sounds": [sound.identity for sound in sounds],
@@ -121,7 +125,7 @@ def prepare(
     _require(len(sounds), skipped)
     images: NDArray[np.float16] = np.load(images_file, mmap_mode="r")
     plain = int(np.argmin(np.abs(np.log(pack.speeds))))
-    _require_different(images, plain)
+    _require_different(images[:, plain], representation.bands)
     _let_go(images)
     training, validation = split_by_kit(
         [s.kit for s in sounds], pack.training.validation_share, pack.training.seed
@@ -317,18 +321,18 @@ def mono_safe(audio: F32) -> F32:
     return np.stack([left, -right]) if float(np.vdot(left, right)) < 0.0 else audio
 
 
-def _require_different(images: NDArray[np.float16], plain: int) -> None:
-    """Raise InputError if hardly any of the sounds differ: a model could only copy them.
+def _require_different(images: NDArray[np.float16], bands: int) -> None:
+    """Raise InputError if hardly any of the sounds [sound, channel, row, frame] differ: a model could only copy them.
 
-    Looks at 2,000 sounds at most. Sounds are nearly the same if their images, in the upper 60 % of the range, differ by
-    less than 0.004 (0.2 dB) on average.
+    Looks at 2,000 sounds at most. Sounds are nearly the same if their levels, in the upper 60 % of the range, differ by
+    less than 0.004 (0.2 dB) on average, and so do their tracks: what is nothing but a body has no level elsewhere.
     """
     looked_at = np.unique(np.linspace(0, len(images) - 1, _MOST_COMPARED).round().astype(np.int64))
-    different: list[F32] = []
+    different: list[tuple[F32, F32]] = []
     for index in looked_at:
-        image = np.maximum(images[index, plain, 0].astype(np.float32), _AUDIBLE)
-        if all(np.abs(other - image).mean() >= _NEARLY_THE_SAME for other in different):
-            different.append(image)
+        seen = _seen(images[index].astype(np.float32), bands)
+        if all(_distance(seen, other) >= _NEARLY_THE_SAME for other in different):
+            different.append(seen)
         if len(different) >= FEWEST_SOUNDS:
             return
     raise InputError(
@@ -336,6 +340,17 @@ def _require_different(images: NDArray[np.float16], plain: int) -> None:
         f"{FEWEST_SOUNDS} that do",
         hint="add other sounds to the folder, or a `synth` source to pack.yaml",
     )
+
+
+def _seen(image: F32, bands: int) -> tuple[F32, F32]:
+    """What is heard of an image [channel, row, frame]: its levels, and its tracks."""
+    level, second = np.maximum(image[0], _AUDIBLE), image[1] * (image[0] > _AUDIBLE)
+    return level[:bands], np.stack([level[bands:], second[bands:]])
+
+
+def _distance(first: tuple[F32, F32], second: tuple[F32, F32]) -> float:
+    parts = zip(first, second, strict=True)
+    return max(float(np.abs(one - other).mean()) for one, other in parts if one.size)
 
 
 def _let_go(images: NDArray[np.float16]) -> None:

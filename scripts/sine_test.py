@@ -27,7 +27,7 @@ from measure_sound import DOCUMENT, INTRODUCTION, Settings, trained
 from numpy.typing import NDArray
 
 from dsp.pitch import envelope
-from samplegan import dataset, store
+from samplegan import store
 from samplegan.audio import SAMPLE_RATE, wav_bytes
 from samplegan.categories import category_named
 from samplegan.config import Training, to_document
@@ -122,8 +122,6 @@ def run(settings: Settings, document: Path) -> None:
             ("held-out", HELD_OUT, HELD_OUT_SEED),
         )
     }
-    # Sines differ in one row of an image out of 65, which `prepare` takes for the same sound again and again.
-    dataset._require_different = lambda _images, _plain: None
     model_path, training = trained(
         NAME, sine_pack(folders["learned"]), settings, category=CATEGORY, minutes=settings.minutes
     )
@@ -310,8 +308,7 @@ def section(
         f"{training['batch']} sounds in {training['seconds'] / 60:.1f} minutes, the discriminator playing from step "
         f"{Training().game_from_step:,} on; the model kept is that of step {training['kept_step']:,}. Then {HELD_OUT} "
         f"sounds were drawn from it, none chosen, beside {HELD_OUT} sines that it never saw, and these through an "
-        "image and back. (`samplegan train` would refuse these sines: in one row of 65 their images differ, which it "
-        "takes for the same sound again and again. Here that check is off.)",
+        "image and back.",
         table(header, rows),
         "Medians, in brackets what nine of ten stay below; of *Hz* and *decay* where nine of ten lie. *Above 2 kHz*: "
         "of the energy of the whole sound, its attack included. All that follows is on the way from "

@@ -146,8 +146,10 @@ class BodyPlayers(Players):
             GAIN_DB / self.decibels_per_unit
         )
         real = real.clone()
-        level = real[:, 0]
-        real[:, 0] = torch.where(level > SILENT, (level + gain).clamp(-1, 1), level)
+        level = real[:, 0, : self.bands + self.partials]  # a row of lines knows no gain
+        real[:, 0, : self.bands + self.partials] = torch.where(
+            level > SILENT, (level + gain).clamp(-1, 1), level
+        )
         return real
 
 

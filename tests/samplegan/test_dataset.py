@@ -200,6 +200,15 @@ def test_sounds_that_are_nearly_the_same_are_refused(tmp_path):
         prepare(pack_of(Source(folder=str(tmp_path))), tmp_path, REPRESENTATION, tmp_path / "cache")
 
 
+def test_sounds_that_differ_in_nothing_but_their_body_are_taken(tmp_path):
+    seconds = np.arange(9000) / 44_100
+    for index in range(30):
+        sine = 0.5 * np.sin(2 * np.pi * (50 + 3 * index) * seconds) * np.exp(-25 * seconds)
+        (tmp_path / f"sine_{index}.wav").write_bytes(wav_bytes(np.stack([sine, sine]).astype(np.float32)))
+    data = prepare(pack_of(Source(folder=str(tmp_path))), tmp_path, REPRESENTATION, tmp_path / "cache")
+    assert len(data.sounds) == 30
+
+
 def test_only_the_licences_asked_for_are_taken_and_seen_as_often_as_asked(tmp_path):
     folder = folder_of_kicks(tmp_path / "kicks", 36)
     rows = [f"kick_{index}.wav,kit{index},{'cc0' if index < 30 else 'unknown'}" for index in range(36)]
