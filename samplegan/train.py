@@ -99,7 +99,8 @@ def train(
 ) -> TrainResult:
     """Train a model on a pack definition or on a folder of audio, and put it where `render` finds it.
 
-    Raises ConfigError, InputError, MachineError, and Stopped (after saving) on Ctrl-C or SIGTERM.
+    Raises ConfigError, InputError, MachineError, SampleganError if it diverges again and again, and Stopped (after
+    saving) on Ctrl-C or SIGTERM.
     """
     pack, base = resolve_pack(source, name=name, category=category)
     asked = {"seed": seed, "steps": steps, "architecture": architecture, "start_from": start_from}
@@ -410,8 +411,8 @@ class _Sitting:
         self.run.log.rewind(kept.step, lost.rates_halved)
         self._log({"diverged_at": lost.step, "rates_halved": self.state.rates_halved})
         return (
-            f"training diverged before step {lost.step}: {reason}; "
-            f"going on from step {kept.step} at {0.5**self.state.rates_halved:g} of the rates"
+            f"training diverged before step {lost.step}: {reason}; back to step {kept.step}, both rates halved "
+            f"(return {self.state.rates_halved} of {MOST_RETURNS})"
         )
 
     def _require_whole_images(self) -> None:

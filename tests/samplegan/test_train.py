@@ -419,8 +419,8 @@ def test_a_run_that_diverges_before_its_first_checkpoint_starts_anew_at_half_the
     diverging(monkeypatch, 7)
     train(pack, steps=9, threads=1)  # it is noticed where it was to be saved
     assert (
-        "training diverged before step 9: a weight is no longer a number; going on from step 0 at 0.5 of the rates\n"
-        in capsys.readouterr().err
+        "training diverged before step 9: a weight is no longer a number; back to step 0, both rates halved "
+        "(return 1 of 3)\n" in capsys.readouterr().err
     )
     assert log_of("kick")[0] == {"step": 0, "seconds": None, "diverged_at": 9, "rates_halved": 1}
     # What is halved stays so when the run is resumed, and is told on the model's card.
