@@ -26,6 +26,8 @@ from samplegan.files import sha256_of, write_atomic
 from samplegan.representation import Representation
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from samplegan.gan import AnyGenerator
     from samplegan.gates import Fingerprints
     from samplegan.steering import Directions
@@ -37,6 +39,7 @@ STEERING, FINGERPRINTS = (
     "steering.",
     "fingerprints.",
 )  # before the names of tensors that are not the generator's
+SCALES, ENCODER = "scales.", "encoder."
 _LARGEST_HEADER_BYTES = 4_000_000
 _DAMAGED = "this is no samplegan model, or it is damaged or was made by another version"
 _COPY_AGAIN = "train it again, or copy it again"
@@ -132,15 +135,19 @@ def save_model(
 ) -> None:
     """Write a generator, its card and what is known of it, whole or not at all; the same model gives the same bytes.
 
-    Weights are kept as 16-bit numbers: their rounding is far below what training left to chance.
+    Weights are kept as 16-bit numbers: their rounding is far below what training left to chance. Matrices of an
+    encoder, which no rendering needs, are kept in 8 bits, with a scale for each row.
     """
     import safetensors.torch
     import torch
 
-    tensors = {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
-        for name, tensor in generator.state_dict().items()
-    }
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in generator.state_dict().items():
+        value = tensor.detach().cpu().contiguous()
+        if name.startswith(ENCODER) and value.ndim > 1:
+            tensors |= _in_bytes(name, value)
+        else:
+            tensors[name] = value.half() if value.is_floating_point() else value
     for prefix, known in ((STEERING, directions), (FINGERPRINTS, fingerprints)):
         if known is not None:
             tensors |= {prefix + name: torch.from_numpy(value) for name, value in known.tensors().items()}
@@ -253,7 +260,7 @@ def load_model(name_or_path: str) -> Model:
         generator = build_generator(training, representation)
         tensors = safetensors.torch.load_file(path)
         steering, known = _taken(tensors, STEERING), _taken(tensors, FINGERPRINTS)
-        generator.load_state_dict(tensors)
+        generator.load_state_dict(_out_of_bytes(tensors))
         name = str(card["name"])
         directions = Directions.from_tensors(steering, tuple(card["controls"])) if steering else None
         fingerprints = Fingerprints.from_tensors(known) if known else None
@@ -271,6 +278,26 @@ def load_model(name_or_path: str) -> Model:
         directions=directions,
         fingerprints=fingerprints,
     )
+
+
+def _in_bytes(name: str, value: Tensor) -> dict[str, Tensor]:
+    """A matrix [row, …] as int8, and the scale of every row."""
+    rows = value.float().flatten(1)
+    scale = (rows.abs().amax(dim=1, keepdim=True) / 127.0).clamp(min=1e-7).half()
+    # The scale is rounded first: what is kept fits the scale that is kept.
+    whole = (rows / scale.float()).round().clamp(-127, 127).char()
+    return {name: whole.reshape(value.shape), SCALES + name: scale[:, 0]}
+
+
+def _out_of_bytes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `_in_bytes`, for all that were."""
+    scales = {
+        name.removeprefix(SCALES): tensors.pop(name) for name in list(tensors) if name.startswith(SCALES)
+    }
+    for name, scale in scales.items():
+        rows = tensors[name].float()
+        tensors[name] = rows * scale.float().reshape(-1, *(1,) * (rows.ndim - 1))
+    return tensors
 
 
 def _taken(tensors: dict[str, Any], prefix: str) -> Mapping[str, NDArray]:
