@@ -93,6 +93,27 @@ def between(model: Model, first: Encoded, second: Encoded, way: float) -> F32:
     return _with_rest(model, code, (1 - share) * first.rest + share * second.rest)
 
 
+def drawn_near(model: Model, sound: Encoded, amount: float) -> Draw:
+    """Variations of a sound."""
+
+    def draw(_number: int, random: np.random.Generator) -> tuple[F32, int]:
+        phase_seed = int(random.integers(2**62))
+        return near(model, sound, amount, random), phase_seed
+
+    return draw
+
+
+def drawn_between(model: Model, first: Encoded, second: Encoded, steps: int, seed: int) -> Draw:
+    """The sounds from one to another by their number, 1 … `steps`."""
+
+    def draw(number: int, _random: np.random.Generator) -> tuple[F32, int]:
+        # One seed of noise for all: from file to file nothing but the way changes.
+        phase_seed = int(random_generator(seed, 0, 0).integers(2**62))
+        return between(model, first, second, (number - 1) / (steps - 1)), phase_seed
+
+    return draw
+
+
 def _with_rest(model: Model, code: F32, rest: F32) -> F32:
     image = model.decode(code[np.newaxis].astype(np.float32))[0]
     image[:2] = np.clip(image[:2] + rest, -1.0, 1.0)
@@ -158,12 +179,8 @@ def plan_variations(
     chosen = choose_model((file,), model=model, category=category)
     encoded = encode(chosen, _learned(chosen, file))
     source: dict[str, Any] = {"made_by": "vary", "amount": float(amount), "from": [_told(file)]}
-
-    def draw(_number: int, random: np.random.Generator) -> tuple[F32, int]:
-        phase_seed = int(random.integers(2**62))
-        return near(chosen, encoded, amount, random), phase_seed
-
     plan = plan_render(chosen, folder, count=count, options=options, existing=existing, made_from=source)
+    draw = drawn_near(chosen, encoded, amount)
     return Job(chosen, plan, draw, in_order=False, warnings=_doubts(chosen, file))
 
 
@@ -184,16 +201,11 @@ def plan_morph(
             f"--steps must lie between 2, the two sounds themselves, and {MOST_STEPS}, not {steps}"
         )
     chosen = choose_model((first, second), model=model, category=category)
-    ends = [encode(chosen, _learned(chosen, file)) for file in (first, second)]
+    begin, end = (encode(chosen, _learned(chosen, file)) for file in (first, second))
     options = options or RenderOptions()
     source: dict[str, Any] = {"made_by": "morph", "steps": steps, "from": [_told(first), _told(second)]}
-
-    def draw(number: int, _random: np.random.Generator) -> tuple[F32, int]:
-        # One seed of noise for all: from file to file nothing but the way changes.
-        phase_seed = int(random_generator(options.seed, 0, 0).integers(2**62))
-        return between(chosen, ends[0], ends[1], (number - 1) / (steps - 1)), phase_seed
-
     plan = plan_render(chosen, folder, count=steps, options=options, existing=existing, made_from=source)
+    draw = drawn_between(chosen, begin, end, steps, options.seed)
     return Job(chosen, plan, draw, in_order=True, warnings=_doubts(chosen, first, second))
 
 

@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, left: int 
     """Markdown; the first columns to the left, numbers to the right."""
     lines = [header, ["---" if index < left else "--:" for index in range(len(header))], *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def paragraphs(*texts: str) -> str:
+    """One below the other; what is not a heading, a table, a picture or a signature is broken into lines."""
+    return "\n\n".join(
+        text if text.startswith(("#", "|", "!", "*20")) else textwrap.fill(text, 118, break_on_hyphens=False)
+        for text in texts
+    )
 
 
 def signature(command: str) -> str:

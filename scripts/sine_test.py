@@ -14,14 +14,13 @@ import argparse
 import math
 import os
 import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import yaml
-from document_sections import read_sections, signature, table, write_sections
+from document_sections import paragraphs, read_sections, signature, table, write_sections
 from draw_walls import smaller
 from measure_sound import DOCUMENT, INTRODUCTION, Settings, trained
 from numpy.typing import NDArray
@@ -300,7 +299,8 @@ def section(
         *("wander, cents", "rise, dB", "ripple, dB", "one line"),
     )
     rows = [(f"**{name}**" if name == model else name, *cells(found)) for name, found in tones.items()]
-    paragraphs = (
+    return paragraphs(
+        "## Sine test",
         f"The draft's question: what does a model make of data that is nothing but a sine? {LEARNED} decaying sines of "
         f"{LOWEST_HZ:g} to {HIGHEST_HZ:g} Hz, {SHORTEST_DECAY_S:g} to {LONGEST_DECAY_S:g} s to -{DECAY_DB:g} dB, "
         f"attacks of {1000 * ATTACK_S[0]:g} to {1000 * ATTACK_S[1]:g} ms, both channels alike. The default model "
@@ -324,11 +324,6 @@ def section(
         f"![Spectrograms of held-out sines on the left, of what the model makes on the right]({picture})",
         signed,
     )
-    wrapped = [
-        text if text.startswith(("|", "!", "*20")) else textwrap.fill(text, 118, break_on_hyphens=False)
-        for text in paragraphs
-    ]
-    return "\n\n".join(("## Sine test", *wrapped))
 
 
 def cells(found: Sequence[Tone | None]) -> list[str]:
