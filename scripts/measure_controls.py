@@ -62,6 +62,7 @@ PLAIN_SOUNDS = 80  # that say what the model's own sounds are
 MOST_SOURCES = 160  # sounds that the nearest is looked for among
 AMOUNTS = (-2.0, -1.0, 1.0, 2.0)  # of a control
 LEAST_ROOM = 0.1  # in deviations: sounds that have less of it do not count
+FEWEST_COUNTED = 4  # sounds that a figure may be told of
 ENOUGH = 0.5  # of what there is room for
 NOTE = "F"
 NEAR_CENTS, FAIR_CENTS = 10.0, 30.0
@@ -195,19 +196,21 @@ def measure(category: str, settings: Settings) -> None:
     if {key: record.get(key) for key in subject} == subject:
         return
     began = time.monotonic()
-    sounds = unseen_sounds(model, settings.audio)
-    bench = Bench.of(model, sounds, settings.threads)
-    few, several = settings.count, 2 * settings.count
+    few, several, threads = settings.count, 2 * settings.count, settings.threads
+    unseen = each_of(lambda maker: maker(), unseen_sounds(model, settings.audio).makers, threads)
+    embedding = Embedding(model.representation.length_seconds)
+    features = np.stack(each_of(embedding.features, unseen, threads))
+    bench = Bench(model, embedding, Projection.fit(features, 1).scale, threads)
+    sources = sources_among(unseen, features / bench.scale, few)
     plain = bench.sounds(max(PLAIN_SOUNDS, GATED_FILES, several))
     own = bench.places(plain)
-    sources = bench.sources(sounds, few)
     record = subject | {
         "steps": model.card["steps"],
         "plain": sum(sound is not None for sound in plain),
-        "sounds": len(sounds),
+        "unseen": len(unseen),
         "controls": controls_of(bench, plain, few),
         "pitch": pitch_of(bench, plain[:several]),
-        "truncation": truncation_of(bench, own[:several]),
+        "truncation": truncation_of(bench, own[:few]),
         "vary": vary_of(bench, sources, own),
         "morph": morph_of(bench, sources),
         "gates": gates_of(bench, own[:GATED_FILES]),
@@ -258,13 +261,6 @@ class Bench:
     threads: int
     options: RenderOptions = field(default_factory=lambda: RenderOptions(seed=SEED))
 
-    @classmethod
-    def of(cls, model: Model, sounds: Sounds, threads: int) -> Bench:
-        """With the scale of `sounds`."""
-        embedding = Embedding(model.representation.length_seconds)
-        features = each_of(lambda maker: embedding.features(maker()), sounds.makers, threads)
-        return cls(model, embedding, Projection.fit(np.stack(features), 1).scale, threads)
-
     def sounds(
         self, count: int, draw_of: Callable[[int], Draw] | None = None, **options: Any
     ) -> list[Candidate | None]:
@@ -295,15 +291,14 @@ class Bench:
 
         return np.stack(each_of(placed, sounds, self.threads))
 
-    def sources(self, sounds: Sounds, count: int) -> list[Source]:
-        """`count` of the sounds, evenly spaced."""
-        audio = each_of(lambda maker: maker(), sounds.makers, self.threads)
-        places = np.stack(each_of(self.place, audio, self.threads))
-        found = []
-        for index in np.unique(np.linspace(0, len(audio) - 1, count).round().astype(int)):
-            far = distance(np.delete(places, index, axis=0), places[index])
-            found.append(Source(audio[index], places[index], float(far.min()), float(far.mean())))
-        return found
+
+def sources_among(audio: Sequence[F32], places: F64, count: int) -> list[Source]:
+    """`count` of the sounds, evenly spaced."""
+    found = []
+    for index in np.unique(np.linspace(0, len(audio) - 1, count).round().astype(int)):
+        far = distance(np.delete(places, index, axis=0), places[index])
+        found.append(Source(audio[index], places[index], float(far.min()), float(far.mean())))
+    return found
 
 
 def each_of(task: Callable[[S], T], items: Iterable[S], threads: int) -> list[T]:
@@ -386,6 +381,8 @@ def moved(plain: F64, after: F64, amount: float, own: int) -> Record:
     farthest = np.clip(before + amount * spread, np.nanmin(plain, axis=0), np.nanmax(plain, axis=0))
     way, room = (after - before) / spread, ((farthest - before) / spread)[:, own]
     counted = (np.abs(room) >= LEAST_ROOM) & np.isfinite(way[:, own])
+    if counted.sum() < FEWEST_COUNTED:
+        counted[:] = False
     return {
         "moved": medians(way[counted]) if counted.any() else [None] * len(spread),
         "room": median(room[counted]),
@@ -414,16 +411,21 @@ def pitch_of(bench: Bench, plain: Made) -> Record | None:
 def tuned(plain: Made, after: Made, pitch: Pitch) -> Record:
     """Of the same sounds, plain and tuned: those that there was nothing to tune in are None afterwards."""
     pairs = [
-        (off_cents(first.descriptors, pitch), off_cents(second.descriptors, pitch))
+        (first.descriptors, second.descriptors)
         for first, second in zip(plain, after, strict=True)
         if first and second
     ]
-    cents = np.array(pairs).reshape(-1, 2)
+    before, clear = (
+        np.array([off_cents(clear_pitch_hz(sound), pitch) for sound in sounds])
+        for sounds in (tuple(zip(*pairs, strict=True)) or ((), ()))
+    )
+    guessed = np.array([off_cents(second.pitch_hz, pitch) for _, second in pairs])
     return {
         "without_body": 1.0 - len(pairs) / max(sum(sound is not None for sound in plain), 1),
-        "unclear": share(np.isnan(cents[:, 1])),
-        "before": nearness(cents[:, 0]),
-        "after": nearness(cents[:, 1]),
+        "unclear": share(np.isnan(clear)),
+        "unclear_fair": share(guessed[np.isnan(clear)] <= FAIR_CENTS),
+        "before": nearness(before),
+        "after": nearness(clear),
     }
 
 
@@ -432,10 +434,9 @@ def clear_pitch_hz(sound: Descriptors) -> float | None:
     return sound.pitch_hz if sound.pitch_confidence >= PITCH_CONFIDENT else None
 
 
-def off_cents(sound: Descriptors, pitch: Pitch) -> float:
-    """How far from the note a sound settles; nan where that is not clear."""
-    hz = clear_pitch_hz(sound)
-    return math.nan if hz is None else abs(1200.0 * math.log2(hz / pitch.near(hz)))
+def off_cents(hz: float | None, pitch: Pitch) -> float:
+    """How far a pitch is from a note; nan of none."""
+    return abs(1200.0 * math.log2(hz / pitch.near(hz))) if hz else math.nan
 
 
 def nearness(cents: F64) -> Record:
@@ -720,7 +721,7 @@ def moved_words(measured: Record, amount: float, control: str) -> str:
 def pitch_section(records: Records) -> str:
     """How near to a note."""
     header = (
-        *("", "note", "no body", "no clear pitch"),
+        *("", "note", "no body", "no clear pitch", f"of these ≤ {FAIR_CENTS:g} cents"),
         *(
             f"{when}: {what}"
             for when in ("plain", "tuned")
@@ -733,6 +734,7 @@ def pitch_section(records: Records) -> str:
             note,
             percent(found["without_body"]),
             percent(found["unclear"]),
+            percent(found["unclear_fair"]),
             *(
                 text
                 for when in ("before", "after")
@@ -750,8 +752,9 @@ def pitch_section(records: Records) -> str:
         "## Pitch",
         f"Of sounds with a body: tuned to the nearest {NOTE}, and all to the note that the middle one is nearest to. "
         "*No body*: the share of sounds that had none to tune, in whose place `render` draws another. *No clear "
-        "pitch*: of those tuned, the share whose pitch cannot be measured for certain afterwards. Then, of sounds "
-        "with a clear pitch, how many are how near to the note, plain and tuned.",
+        "pitch*: of those tuned, the share whose pitch is not certain afterwards, and how many of these come near to "
+        "the note as far as it can be told. Then, of sounds with a clear pitch, how many are how near to the note, "
+        "plain and tuned.",
         table(header, rows, left=2),
     )
 
@@ -868,9 +871,9 @@ def gates_section(records: Records) -> str:
     return paragraphs(
         "## Gates",
         f"A pack of {GATED_FILES} files, with gates and without. *Drawn*: sounds made for it. *Flawed*, *copies*, "
-        "*alike*: how many of these were left out, and why. Then how the distance of the two nearest sounds grows "
-        f"by it, that of the two nearest in a block of {BLOCK_FILES} files (inside which gates choose, mean), and "
-        "the mean distance to the nearest sound.",
+        "*alike*: how many of these were left out, and why. Then how the distance of the two nearest sounds grows by "
+        f"it, that of the two nearest in a block (gates choose inside blocks of {BLOCK_FILES} files; mean), and the "
+        "mean distance to the nearest sound.",
         table(header, rows),
     )
 
@@ -885,7 +888,7 @@ def models_section(records: Records) -> str:
             f"{record['steps']:,}",
             record["count"],
             record["plain"],
-            f"{min(record['count'], record['sounds'])} of {record['sounds']} {record['kind']}",
+            f"{min(record['count'], record['unseen'])} of {record['unseen']} {record['kind']}",
             f"{record['seconds']:.0f}",
         )
         for category, record in records.items()

@@ -86,10 +86,13 @@ def test_a_sound_at_the_end_of_what_there_is_has_no_room():
     after = before[:20].copy()
     after[10:, LONG] += 0.1
     found = script.moved(before, after, 2.0, LONG)
-    assert found["counted"] <= 0.5 and found["asked_way"] == 1.0
+    assert found["counted"] == 0.5 and found["asked_way"] == 1.0
     assert 0.0 < found["room"] <= 2.0
     stuck = script.moved(before, before[:10], 2.0, LONG)
     assert stuck["moved"] == [None] * 5 and stuck["room"] is None and stuck["counted"] == 0.0
+    few = script.moved(before[7:], after[7:13], 2.0, LONG)  # three with room: nothing is told of so few
+    assert few["moved"] == [None] * 5 and few["counted"] == 0.0
+    assert script.moved(before[6:], after[6:14], 2.0, LONG)["counted"] == 0.5
 
 
 def test_what_does_not_differ_is_not_infinitely_far():
@@ -139,6 +142,7 @@ def test_tuned_sounds_are_compared_with_the_note():
     after = [off(0.0), off(4.0, 1), off(20.0, 2), None, None, rough]
     found = script.tuned(plain, after, parse_pitch("F"))
     assert found["without_body"] == pytest.approx(1 / 5) and found["unclear"] == pytest.approx(1 / 4)
+    assert found["unclear_fair"] == 0.0
     assert found["before"]["near"] == 0.0 and found["before"]["fair"] == pytest.approx(1 / 3)
     assert found["after"]["near"] == pytest.approx(2 / 3) and found["after"]["fair"] == 1.0
     assert found["after"]["median"] == pytest.approx(4.0, abs=1.5)
