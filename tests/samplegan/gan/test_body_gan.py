@@ -248,3 +248,13 @@ def test_some_steps_bring_decoded_sounds_nearer():
     assert reconstruction(real, again, 32, representation.partials, grain) < 0.9 * reconstruction(
         real, median, 32, representation.partials, grain
     )
+
+
+def test_a_plane_that_is_mono_everywhere_can_become_wide_again():
+    generator = generator_of(code_dim=16, width=6, encoder_width=8)
+    with torch.no_grad():
+        generator.decoder.image.bias[1] = -60.0
+    images = generator.decode(torch.randn(4, 16))
+    assert images[:, 1, :32].max() < -0.99
+    images[:, 1, :32].mean().backward()
+    assert generator.decoder.image.bias.grad[1] > 0.0
