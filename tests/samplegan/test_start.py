@@ -42,7 +42,10 @@ def test_a_model_of_the_same_shape_is_the_start(saved, name):
     assert model is not None
     weights = dict(model.generator.named_parameters())
     for key, weight in saved.named_parameters():
-        np.testing.assert_allclose(weights[key], weight.detach(), atol=1e-3)
+        # An encoder's matrices are kept in 8 bits.
+        np.testing.assert_allclose(
+            weights[key], weight.detach(), atol=1e-3 + 0.5 * weight.abs().max().item() / 127
+        )
 
 
 def test_nothing_is_nothing(saved):

@@ -75,9 +75,9 @@ def test_tracks_are_named_in_the_order_of_the_network():
     assert found["What the encoder looks for in tracks"].names == NAMES
     assert found["What the decoder draws tracks with"].names == NAMES
     generator.decoder.tracks.weight.zero_()
-    generator.decoder.tracks.bias.copy_(torch.arange(6.0))
+    generator.decoder.tracks.bias.copy_(torch.arange(6.0) / 2)
     image = generator.decode(torch.zeros(1, 8))[0, :, BODY.bands :, 0]
-    placed = {name: torch.atanh(image[divmod(row, 3)]).item() for row, name in enumerate(NAMES)}
+    placed = {name: 2 * torch.atanh(image[divmod(row, 3)]).item() for row, name in enumerate(NAMES)}
     assert placed == pytest.approx(dict(zip(NAMES, range(6), strict=True)), abs=1e-2)
 
 
