@@ -104,6 +104,7 @@ class Training:
     beta_2: float = 0.99
     ema_steps: int = 500  # the averaged generator's memory (1/e)
     label_smoothing: float = 0.1  # real sounds are labelled 1 - this
+    gradient_penalty: float = 0.0  # weight; of the discriminator, at real sounds (R1) and generated ones (R2)
     attention: bool = True  # in the discriminator
     feature_matching: float = 5.0  # weight; batch means of the discriminator's features
     reconstruction: float = 40.0  # weight of encoding and decoding again (body-gan)
@@ -202,6 +203,7 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
     """Raise ConfigError for a value out of range."""
     image, training = pack.image or category_image(pack.category), pack.training
     amounts = (
+        "gradient_penalty",
         "feature_matching",
         "reconstruction",
         "divergence",

@@ -112,6 +112,7 @@ ABLATIONS = (
     Ablation("no-game", "no game: an autoencoder", {"game": 0.0, "game_from_step": sys.maxsize}),
     Ablation("no-attention", "no attention", {"attention": False}),
     Ablation("no-feature-matching", "no feature matching", {"feature_matching": 0.0}),
+    Ablation("gradient-penalty", "R1 and R2, with a weight of 1", {"gradient_penalty": 1.0}),
     Ablation("no-average", "no averaged weights", {"ema_steps": 1}),
     Ablation("one-speed", "no playback speeds", speeds=(1.0,)),
     # With a window of 512 a tone of a kick comes back 8.6 semitones off however many bins stand alone; so it is 0.5.
@@ -122,8 +123,15 @@ ABLATIONS = (
     ),
     Ablation(
         "stereo-dcgan",
-        "`stereo-dcgan`, images of `compact`, as many minutes",
+        "`stereo-dcgan`, as many minutes: images of `compact`, logarithmic bands",
         {"architecture": "stereo-dcgan"},
+        same_minutes=True,
+    ),
+    Ablation(
+        "draft",
+        "`stereo-dcgan`, as many minutes: the images of the draft, linear bands",
+        {"architecture": "stereo-dcgan"},
+        image=ImageSettings("draft", bands=256, frames=256),
         same_minutes=True,
     ),
 )

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Statistic = Callable[[Tensor], Tensor]
 _LINES = 0.2  # the weight of a row of lines; that of all levels is 1
@@ -25,6 +26,16 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, label_smoothing
         functional.binary_cross_entropy_with_logits(real_logits, smooth)
         + functional.softplus(fake_logits).mean()
     )
+
+
+def gradient_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
+    """Half the mean squared slope of the logits at `images`: R1 at real ones, R2 at generated ones (Mescheder,
+    Geiger & Nowozin, 'Which training methods for GANs do actually converge?', 2018)."""
+    images = images.detach().requires_grad_(True)
+    with sdpa_kernel(SDPBackend.MATH):  # the only attention whose slope has a slope
+        logits, _ = discriminator(images)
+    (slope,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return 0.5 * slope.float().square().flatten(1).sum(dim=1).mean()
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from samplegan.config import Training
 from samplegan.dataset import Dataset
 from samplegan.evaluate import metrics
 from samplegan.gan import AnyGenerator, build_networks
-from samplegan.gan.losses import discriminator_loss
+from samplegan.gan.losses import discriminator_loss, gradient_penalty
 from samplegan.representation import Representation
 
 F32 = NDArray[np.float32]
@@ -193,6 +193,10 @@ class Players(ABC):
             real_logits, real_features = self.discriminator(real)
             fake_logits, _ = self.discriminator(fake.detach())
         loss = discriminator_loss(real_logits.float(), fake_logits.float(), self.training.label_smoothing)
+        if (weight := self.training.gradient_penalty) > 0:
+            loss = loss + weight * sum(
+                gradient_penalty(self.discriminator, images) for images in (real, fake)
+            )
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.discriminator_optimiser.step()

@@ -10,6 +10,7 @@ from samplegan import synth
 from samplegan.config import ImageSettings, Training
 from samplegan.dataset import Dataset, training_sound
 from samplegan.gan.body_players import GAIN_DB, SILENT, BodyPlayers
+from samplegan.gan.losses import gradient_penalty
 from samplegan.gan.players import build_players
 from samplegan.representation import representation_for
 
@@ -168,6 +169,18 @@ def test_the_game_begins_when_it_is_told_to():
     assert not all(torch.equal(now[key], tensor) for key, tensor in before.items())
     played = ["generator" in players.step(step, measure=True) for step in range(3, 7)]
     assert played == [False, True, False, True]
+
+
+def test_a_gradient_penalty_flattens_the_discriminator():
+    torch.manual_seed(0)
+    image = torch.randn(8, 2, BANDS + PARTIALS, FRAMES)
+
+    def steepness(players):
+        for step in range(2, 20):
+            players.step(step, measure=False)
+        return gradient_penalty(players.discriminator, image).item()
+
+    assert steepness(players_of(gradient_penalty=100.0)) < 0.5 * steepness(players_of())
 
 
 def test_every_sound_has_its_own_place_among_the_known_codes():

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from samplegan.gan.body_gan import Discriminator
 from samplegan.gan.losses import (
     Shape,
     batch_distance,
     discriminator_loss,
     feature_matching,
     generator_loss,
+    gradient_penalty,
     reconstruction,
 )
 
@@ -23,6 +25,24 @@ def test_adversarial_losses_are_lowest_where_they_should_be():
     assert generator_loss(high) < 0.01 < generator_loss(low)
     # Smoothed labels punish certainty.
     assert discriminator_loss(high, low, 0.1) > discriminator_loss(torch.full((4,), 2.2), low, 0.1)
+
+
+def test_the_gradient_penalty_is_half_the_squared_slope():
+    weight = torch.randn(3 * 4 * 5)
+    images = torch.randn(6, 3, 4, 5)
+    penalty = gradient_penalty(lambda x: (x.flatten(1) @ weight, []), images)
+    assert penalty == pytest.approx(0.5 * float(weight @ weight), rel=1e-5)
+
+
+def test_the_gradient_penalty_has_a_slope_through_attention():
+    torch.manual_seed(3)
+    critic = Discriminator(32, 32, 1, width=4)
+    images = torch.randn(4, 2, 33, 32)
+    gradient_penalty(critic, images).backward()
+    slopes = {name: weight.grad for name, weight in critic.named_parameters() if weight.grad is not None}
+    assert any("query_key" in name for name in slopes)
+    assert all(torch.isfinite(slope).all() for slope in slopes.values())
+    assert images.grad is None
 
 
 def test_feature_matching_compares_batch_means_not_pairs():
