@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,30 +19,35 @@ from samplegan.synth import membranes, metals, percussion, snares
 from samplegan.synth.blocks import SAMPLE_RATE, Voice
 from samplegan.synth.finish import SILENCE_DB
 from samplegan.synth.packs import write_pack
-from samplegan.synth.ranges import Parameters, Range, Style, draw, generator
+from samplegan.synth.ranges import Parameter, Parameters, Range, Style, draw, generator, load_styles
 
-__all__ = ["RANGES", "Range", "Style", "parameters", "render", "synthesise", "write_pack"]
+__all__ = ["Range", "Style", "parameters", "render", "styles", "synthesise", "write_pack"]
 
 
 @dataclass(frozen=True)
 class _Instrument:
-    styles: Mapping[str, Style]
+    catalogue: Mapping[str, Parameter]
     sound: Callable[[Voice], NDArray[np.float32]]
     longest_seconds: float
 
 
 _INSTRUMENTS = {
-    "kick": _Instrument(membranes.KICK, membranes.kick, 1.2),
-    "snare": _Instrument(snares.SNARE, snares.snare, 1.0),
-    "clap": _Instrument(snares.CLAP, snares.clap, 1.0),
-    "hat_closed": _Instrument(metals.HAT_CLOSED, metals.metal, 0.7),
-    "hat_open": _Instrument(metals.HAT_OPEN, metals.metal, 1.6),
-    "tom": _Instrument(membranes.TOM, membranes.tom, 1.8),
-    "cymbal": _Instrument(metals.CYMBAL, metals.metal, 3.0),
-    "perc": _Instrument(percussion.PERC, percussion.perc, 1.2),
+    "kick": _Instrument(membranes.CATALOGUE, membranes.kick, 1.2),
+    "snare": _Instrument(snares.CATALOGUE, snares.snare, 1.0),
+    "clap": _Instrument(snares.CATALOGUE, snares.clap, 1.0),
+    "hat_closed": _Instrument(metals.CATALOGUE, metals.metal, 0.7),
+    "hat_open": _Instrument(metals.CATALOGUE, metals.metal, 1.6),
+    "tom": _Instrument(membranes.CATALOGUE, membranes.tom, 1.8),
+    "cymbal": _Instrument(metals.CATALOGUE, metals.metal, 3.0),
+    "perc": _Instrument(percussion.CATALOGUE, percussion.perc, 1.2),
 }
 
-RANGES: dict[str, Mapping[str, Style]] = {name: kind.styles for name, kind in _INSTRUMENTS.items()}
+
+@cache
+def styles(category: str) -> Mapping[str, Style]:
+    """The styles of a category by name. Raises ConfigError for an unknown category."""
+    category_named(category)
+    return load_styles(category, _INSTRUMENTS[category].catalogue)
 
 
 def synthesise(category: str, seed: int, index: int) -> NDArray[np.float32]:
@@ -56,15 +62,14 @@ def parameters(category: str, seed: int, index: int) -> dict[str, float | str]:
     >>> parameters("kick", 1, 0) == parameters("kick", 1, 0)
     True
     """
-    category_named(category)
-    return draw(_INSTRUMENTS[category].styles, generator(category, seed, index, "parameters"))
+    return draw(styles(category), generator(category, seed, index, "parameters"))
 
 
 def render(category: str, parameters: Parameters, noise_seed: int) -> NDArray[np.float32]:
     """The one-shot [2, samples] of explicit parameters. Raises ConfigError on a name that no style has."""
     category_named(category)
     instrument = _INSTRUMENTS[category]
-    known = {"style"} | {entry.name for style in instrument.styles.values() for entry in style.ranges}
+    known = {"style"} | {entry.name for style in styles(category).values() for entry in style.ranges}
     if unknown := sorted(set(parameters) - known):
         raise ConfigError(
             f"a {category} has no parameter '{unknown[0]}'", hint=f"known: {', '.join(sorted(known))}"

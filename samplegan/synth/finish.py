@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from samplegan.synth import blocks
 from samplegan.synth.blocks import F64, SAMPLE_RATE, Voice
-from samplegan.synth.ranges import Bounds, Parameter
+from samplegan.synth.ranges import Parameter
 
 CATALOGUE = {
     "drive_db": Parameter("dB", "uniform", "gain into a tanh; absent: clean"),
@@ -23,24 +23,15 @@ CATALOGUE = {
     "room_seconds": Parameter("s", "log", "time in which the room falls by 20 dB"),
     "room_tone_hz": Parameter("Hz", "log", "brightness of the room at first"),
     "room_spread": Parameter("", "log", "side of the room relative to its middle"),
+    "flutter_db": Parameter("dB", "uniform", "how far the level strays by chance, RMS"),
+    "flutter_hz": Parameter("Hz", "log", "how fast it does"),
+    "tape_db": Parameter(
+        "dB", "uniform", "level of steady noise under the sound, fading out to its end, RMS"
+    ),
+    "tape_hz": Parameter("Hz", "log", "low-pass of that noise"),
     "gate_db": Parameter(
         "dB", "uniform", "level below the peak at which the sound is cut off with a short fade"
     ),
-}
-
-# The common choices; a style overrides what makes it special.
-USUAL: dict[str, Bounds] = {
-    "drive_db": (-6.0, 9.0, 0.5),
-    "drive_asymmetry": (0.0, 0.7, 0.5),
-    "presence_db": (-7.0, 7.0, 0.6),
-    "presence_hz": (700.0, 9_000.0),
-    "lowpass_hz": (9_000.0, 21_000.0, 0.5),
-    "crush_bits": (7.5, 12.0, 0.12),
-    "crush_rate_hz": (16_000.0, 44_000.0),
-    "room_db": (-30.0, -10.0, 0.35),
-    "room_seconds": (0.02, 0.25),
-    "room_tone_hz": (1_500.0, 10_000.0),
-    "room_spread": (0.1, 1.0),
 }
 
 SILENCE_DB = -66.0
@@ -51,6 +42,8 @@ _CUT_FADE_SECONDS = 0.06  # where a sound is longer than its category allows
 def finish(voice: Voice, dry: F64) -> NDArray[np.float32]:
     """From a mix [sample] or [2, sample] to a one-shot [2, samples]: peak 1, no DC, faded end."""
     audio = _colour(voice, blocks.normalised(dry))
+    if voice.has("flutter_db"):
+        audio = audio * _flutter(voice)
     if voice.has("room_db"):
         wet = blocks.room(
             voice, audio, voice.get("room_seconds"), voice.get("room_tone_hz"), voice.get("room_spread")
@@ -58,9 +51,24 @@ def finish(voice: Voice, dry: F64) -> NDArray[np.float32]:
         # The room is set by its energy against the dry sound's, whatever its length and tone.
         level = np.sqrt(np.mean(audio**2) / max(float(np.mean(wet**2)), 1e-20))
         audio = audio + voice.gain("room_db") * level * wet
+    if voice.has("tape_db"):
+        audio = blocks.normalised(audio) + _tape(voice)
     stereo = np.atleast_2d(audio)
     stereo = stereo if stereo.shape[0] == 2 else np.repeat(stereo, 2, axis=0)
     return _clean(stereo, voice.get("gate_db", SILENCE_DB))
+
+
+def _flutter(voice: Voice) -> F64:
+    """A level [sample] that strays slowly, as those of struck things do."""
+    strays = blocks.low_pass(voice.random("flutter").standard_normal(voice.samples), voice.get("flutter_hz"))
+    strays = strays / max(float(np.sqrt(np.mean(strays**2))), 1e-12)
+    return np.asarray(10.0 ** (voice.get("flutter_db") * strays / 20.0))
+
+
+def _tape(voice: Voice) -> F64:
+    """What is left of microphones, tape and rooms [sample]."""
+    noise = blocks.low_pass(blocks.noise(voice, "tape"), voice.get("tape_hz"))
+    return voice.gain("tape_db") * noise * np.linspace(1.0, 0.0, voice.samples)
 
 
 def _colour(voice: Voice, audio: F64) -> F64:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from samplegan.synth import blocks, finish, kernels, membranes
 from samplegan.synth.blocks import F64, SAMPLE_RATE, Voice
-from samplegan.synth.ranges import Bounds, Parameter, styles
+from samplegan.synth.ranges import Parameter
 
 # The two oscillators of the TR-808's cowbell, in Hz (Werner, Abel & Smith, DAFx-14).
 COWBELL_HZ = np.array([540.0, 800.0])
@@ -38,137 +38,6 @@ CATALOGUE = membranes.CATALOGUE | {
     "jingle_decay_seconds": Parameter("s", "log", "fall of a jingle by 20 dB"),
     "jingle_hits": Parameter("", "uniform", "how often the jingles strike (rounded)"),
 }
-
-_PERC: dict[str, Bounds] = finish.USUAL | {
-    "room_db": (-28.0, -8.0, 0.5),
-    "room_spread": (0.06, 1.0),
-    "gate_db": (-60.0, -30.0, 0.35),
-    "highpass_hz": (40.0, 250.0, 0.4),
-}
-_CLICK: dict[str, Bounds] = {
-    "click_db": (-20.0, 0.0, 0.8),
-    "click_hz": (900.0, 7_000.0),
-    "click_q": (0.5, 3.0),
-    "click_decay_seconds": (0.001, 0.008),
-}
-_DRUM: dict[str, Bounds] = {
-    "pitch_hz": (60.0, 480.0),
-    "sweep_octaves": (0.0, 0.8),
-    "sweep_seconds": (0.004, 0.03),
-    "start_turns": (0.0, 0.25),
-    "attack_seconds": (0.0001, 0.002),
-    "decay_seconds": (0.035, 0.3),
-    "decay_shape": (0.75, 1.2),
-    "head_db": (-18.0, 0.0, 0.9),
-    "head_decay": (0.15, 0.8),
-    "noise_db": (-34.0, -12.0, 0.6),
-    "noise_hz": (1_500.0, 10_000.0),
-    "noise_decay_seconds": (0.01, 0.08),
-}
-_BAR: dict[str, Bounds] = {
-    "bar_db": (0.0, 0.0),
-    "bar_hz": (380.0, 2_600.0),
-    "bar_modes": (1.0, 5.49),
-    "bar_spread": (1.3, 2.8),
-    "bar_tilt": (0.2, 1.5),
-    "bar_decay_seconds": (0.006, 0.07),
-    "bar_damping": (0.0, 1.0),
-}
-
-PERC = styles(
-    CATALOGUE,
-    {
-        "drum": (2.4, _PERC | _DRUM | _CLICK),
-        "rim": (
-            1.6,
-            _PERC
-            | _BAR
-            | _CLICK
-            | {
-                "bar_hz": (300.0, 1_900.0),
-                "bar_modes": (2.0, 8.49),
-                "bar_spread": (1.2, 2.0),
-                "bar_decay_seconds": (0.003, 0.022),
-                "click_db": (-8.0, 4.0),
-                "noise_db": (-30.0, -10.0, 0.5),
-                "noise_hz": (2_000.0, 10_000.0),
-                "noise_decay_seconds": (0.01, 0.06),
-            },
-        ),
-        "block": (1.3, _PERC | _BAR | _CLICK),
-        "bell": (
-            0.9,
-            _PERC
-            | _BAR
-            | _CLICK
-            | {
-                "bar_hz": (450.0, 4_500.0),
-                "bar_modes": (4.0, 12.49),
-                "bar_spread": (1.15, 1.8),
-                "bar_tilt": (0.0, 1.0),
-                "bar_decay_seconds": (0.07, 0.7),
-            },
-        ),
-        "cowbell": (
-            0.9,
-            _PERC
-            | _CLICK
-            | {
-                "cowbell_db": (0.0, 0.0),
-                "cowbell_pitch": (0.7, 1.8),
-                "cowbell_split": (-0.1, 0.2),
-                "cowbell_tone": (0.9, 3.5),
-                "cowbell_decay_seconds": (0.05, 0.4),
-            },
-        ),
-        "shaker": (
-            1.3,
-            _PERC
-            | {
-                "hiss_db": (0.0, 0.0),
-                "hiss_low_hz": (1_500.0, 7_000.0),
-                "hiss_hz": (3_000.0, 12_000.0),
-                "hiss_q": (0.6, 4.0),
-                "hiss_attack_seconds": (0.001, 0.05),
-                "hiss_decay_seconds": (0.008, 0.09),
-                "hiss_grain": (0.0, 1.0, 0.6),
-                "hiss_width": (0.05, 0.6, 0.3),
-            },
-        ),
-        "tambourine": (
-            0.8,
-            _PERC
-            | {
-                "jingle_db": (0.0, 0.0),
-                "jingle_hz": (2_500.0, 7_000.0),
-                "jingle_decay_seconds": (0.03, 0.2),
-                "jingle_hits": (1.0, 5.49),
-                "hiss_db": (-16.0, -4.0),
-                "hiss_low_hz": (2_500.0, 7_000.0),
-                "hiss_hz": (5_000.0, 11_000.0),
-                "hiss_q": (0.6, 2.0),
-                "hiss_attack_seconds": (0.001, 0.01),
-                "hiss_decay_seconds": (0.02, 0.12),
-                "hiss_width": (0.05, 0.6, 0.3),
-            },
-        ),
-        "fm": (
-            1.2,
-            _PERC
-            | _DRUM
-            | {
-                "pitch_hz": (70.0, 1_600.0),
-                "sweep_octaves": (-0.5, 2.5),
-                "sweep_seconds": (0.005, 0.08),
-                "head_db": (-30.0, -12.0, 0.2),
-                "decay_seconds": (0.02, 0.25),
-                "fm_index": (0.03, 1.0),
-                "fm_ratio": (0.5, 5.5),
-                "fm_decay_seconds": (0.01, 0.15),
-            },
-        ),
-    },
-)
 
 
 def perc(voice: Voice) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What a drum sound is drawn from: styles, parameters and their ranges, all of it data."""
+"""What a drum sound is drawn from: styles, parameters and their ranges, all of it data in `styles/*.yaml`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import yaml
 
 Distribution = Literal["uniform", "log"]
 Parameters = Mapping[str, float | str]
-Bounds = tuple[float, float] | tuple[float, float, float]  # low, high, chance
+
+STYLES_FOLDER = Path(__file__).parent / "styles"
 
 
 @dataclass(frozen=True)
@@ -55,19 +58,20 @@ class Style:
     ranges: tuple[Range, ...]
 
 
-def styles(
-    catalogue: Mapping[str, Parameter], definitions: Mapping[str, tuple[float, Mapping[str, Bounds]]]
-) -> dict[str, Style]:
-    """Join what the parameters mean (the catalogue) with each style's weight and bounds."""
+def load_styles(category: str, catalogue: Mapping[str, Parameter]) -> dict[str, Style]:
+    """Join what the parameters mean (the catalogue) with each style's weight and bounds (the file)."""
+    document = yaml.safe_load((STYLES_FOLDER / f"{category}.yaml").read_text(encoding="utf-8"))
     return {
-        name: Style(name, weight, tuple(_range(key, catalogue[key], bounds[key]) for key in bounds))
-        for name, (weight, bounds) in definitions.items()
+        name: Style(
+            name,
+            float(style["weight"]),
+            tuple(_range(key, catalogue[key], *bounds) for key, bounds in style["ranges"].items()),
+        )
+        for name, style in document.items()
     }
 
 
-def _range(name: str, parameter: Parameter, bounds: Bounds) -> Range:
-    low, high = bounds[:2]
-    chance = bounds[2] if len(bounds) == 3 else 1.0
+def _range(name: str, parameter: Parameter, low: float, high: float, chance: float = 1.0) -> Range:
     return Range(name, parameter.unit, low, high, parameter.distribution, chance, parameter.meaning)
 
 
@@ -75,7 +79,7 @@ def page(instruments: Mapping[str, Mapping[str, Style]]) -> str:
     """All ranges as a page of Markdown: one table a category, one column a style."""
     parts = [
         "# The drum synthesiser's parameters\n",
-        "Generated from `samplegan.synth.RANGES` by `python scripts/document_synth.py`. A range is drawn evenly, or",
+        "Generated from `samplegan/synth/styles/` by `python scripts/document_synth.py`. A range is drawn evenly, or",
         "evenly in its logarithm where the unit says *log*; a percentage is the chance that the layer is there at all.",
         "`samplegan synth` writes what it drew into its `MANIFEST.json`.",
     ]
