@@ -255,7 +255,7 @@ def _wider(entry: Range) -> Range:
         if entry.name.endswith(("turns", "asymmetry", "rattle", "grain", "jitter", "spread", "shape")):
             low, high = max(low, 0.4 * entry.name.endswith("shape")), max(min(high, 1.0), entry.high)
     if entry.name.endswith("_hz"):
-        high = min(high, HIGHEST_HZ)
+        high = min(high, max(entry.high, HIGHEST_HZ))
     return replace(entry, low=low, high=high, chance=chance)
 
 

@@ -123,6 +123,44 @@ def test_a_plain_kick_decays_smoothly() -> None:
     assert np.std(envelope - np.polyval(np.polyfit(time, envelope, 1), time)) < RIPPLE_DB
 
 
+def test_a_head_that_is_not_tuned_evenly_beats() -> None:
+    twin = {"beat_db": 0.0, "beat_hz": 5.0}
+    plain, beating = (
+        np.abs(synth.render("kick", PLAIN_KICK | more, 0)[0].astype(np.float64)) for more in ({}, twin)
+    )
+
+    def level(audio: np.ndarray, at_seconds: float) -> float:
+        at = int(at_seconds * RATE)
+        return float(audio[at : at + RATE // 40].max())
+
+    # Half a period of 0.2 s after both were together they cancel, and are together again after a whole one.
+    for audio, quiet in ((plain, False), (beating, True)):
+        assert (level(audio, 0.09) < 0.7 * level(audio, 0.19)) == quiet
+
+
+def test_flutter_strays_by_as_much_as_it_says() -> None:
+    flat = PLAIN_KICK | {"pitch_hz": 400.0, "sweep_octaves": 0.0}
+    plain = synth.render("kick", flat, 3)[0].astype(np.float64)
+    stray = synth.render("kick", flat | {"flutter_db": 2.0, "flutter_hz": 20.0}, 3)[0].astype(np.float64)
+    size = min(plain.size, stray.size, RATE // 2)
+    blocks_of = RATE // 100
+    plain_db, stray_db = (
+        10.0 * np.log10(np.mean(audio[: size // blocks_of * blocks_of].reshape(-1, blocks_of) ** 2, axis=1))
+        for audio in (plain, stray)
+    )
+    assert np.std(stray_db - plain_db) == pytest.approx(2.0, rel=0.35)
+
+
+def test_tape_noise_lies_under_the_sound_and_fades() -> None:
+    dry = synth.render("kick", PLAIN_KICK, 0)[0].astype(np.float64)
+    tape = {"tape_db": -50.0, "tape_hz": 16_000.0}
+    wet = synth.render("kick", PLAIN_KICK | tape, 0)[0].astype(np.float64)
+    noise = np.diff(wet[: min(dry.size, wet.size)] - dry[: min(dry.size, wet.size)])
+    first, last = (np.sqrt(np.mean(part**2)) for part in (noise[: RATE // 10], noise[-RATE // 10 :]))
+    assert -56.0 < 20.0 * np.log10(first) < -46.0
+    assert last < 0.6 * first
+
+
 def test_sounds_without_room_and_width_are_mono() -> None:
     stereo_names = {"room_db", "wires_width", "modes_width", "noise_width", "hiss_width"}
     mono = stereo = 0

@@ -1,0 +1,93 @@
+"""Fitting the synthesiser's ranges: weights find what is alike, ranges follow the weights, files say the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+import calibrate_synth as script
+
+from samplegan import synth
+from samplegan.categories import CATEGORIES
+from samplegan.evaluate.distributions import LEAST_SPREADS
+from samplegan.evaluate.embedding import DIMENSION
+from samplegan.synth.ranges import Range, Style, draw, generator
+
+
+def heard(places: np.ndarray) -> script.Heard:
+    """Sounds [sound, 2] that differ in two features and in brightness."""
+    features = np.zeros((len(places), DIMENSION), np.float32)
+    features[:, :40] = 10.0 * places[:, :1]
+    features[:, 40:80] = 10.0 * places[:, 1:]
+    described = [dict.fromkeys(LEAST_SPREADS, 1.0) | {"brightness": 10.0 * place[0]} for place in places]
+    return script.Heard(features, described)
+
+
+def test_weights_choose_the_sounds_that_are_alike(monkeypatch):
+    monkeypatch.setattr(script, "DIMENSIONS", 2)
+    random = np.random.default_rng(0)
+    real = heard(random.normal([1.0, 0.0], 0.3, (60, 2)))
+    near, far = random.normal([1.0, 0.0], 0.3, (50, 2)), random.normal([-1.0, 1.0], 0.3, (150, 2))
+    weights = script.Space.fit(real).matching_weights(heard(np.vstack([near, far])), real)
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights.min() >= 0.0
+    assert weights[:50].sum() > 0.9
+
+
+def an_entry(name="pitch_hz", low=40.0, high=160.0, chance=1.0, distribution="log") -> Range:
+    return Range(name, "", low, high, distribution, chance, "what it is")
+
+
+def test_ranges_and_shares_go_towards_the_weighted_sounds():
+    styles = {
+        "low": Style("low", 1.0, (an_entry(), an_entry("room_db", -30.0, -10.0, 0.5, "uniform"))),
+        "high": Style("high", 1.0, (an_entry(low=200.0, high=400.0),)),
+    }
+    random = generator("test")
+    drawn = [draw(styles, random) for _ in range(800)]
+    wanted = np.array([60.0 < float(each["pitch_hz"]) < 80.0 and "room_db" in each for each in drawn])
+    fitted = script.refitted(styles, drawn, wanted / wanted.sum())
+    share = {
+        name: style.weight / sum(each.weight for each in fitted.values()) for name, style in fitted.items()
+    }
+    assert share["low"] > 0.8
+    assert share["high"] >= script.SMALLEST_SHARE
+    pitch, room = fitted["low"].ranges
+    assert 40.0 < pitch.low < 60.0 < 80.0 < pitch.high < 130.0
+    assert room.chance > 0.7
+    assert fitted["high"].ranges == styles["high"].ranges  # nothing was wanted of it
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_wider_ranges_hold_the_ranges_and_can_be_rendered(category):
+    random = np.random.default_rng(1)
+    for style in synth.styles(category).values():
+        for entry in style.ranges:
+            wider = script._wider(entry)
+            assert wider.low <= entry.low * (1 + 1e-9) + 1e-9
+            assert wider.high >= entry.high * (1 - 1e-9) - 1e-9
+            assert entry.low < 0.0 or wider.low >= 0.0
+    styles = script.proposal(dict(synth.styles(category)), random)
+    for index in range(3):
+        audio = synth.render(category, draw(styles, random), index)
+        assert np.isfinite(audio).all()
+        assert np.abs(audio).max() > 0.5
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_a_file_says_what_the_styles_are(category):
+    styles = dict(synth.styles(category))
+    written = yaml.safe_load(script.as_text(category, styles))
+    assert list(written) == list(styles)
+    assert sum(style["weight"] for style in written.values()) == pytest.approx(100.0, abs=0.5)
+    for name, style in styles.items():
+        for entry in style.ranges:
+            low, high, *chance = written[name]["ranges"][entry.name]
+            assert low == pytest.approx(entry.low, rel=5e-3)
+            assert high == pytest.approx(entry.high, rel=5e-3)
+            assert (chance or [1.0])[0] == pytest.approx(entry.chance, rel=5e-3)
