@@ -43,11 +43,12 @@ WIDER = 0.3  # of a range, on either side
 PROPOSED = 0.5  # of the parameters are drawn from the wider range
 STEP = 0.7  # of the way to what the weights say, with many sounds
 FEW = 25.0  # effective sounds with which a style goes half of that way
-SMALLEST_SHARE = 0.02  # of a style
+SMALLEST_SHARE = 0.04  # of a style
 RAREST = 0.03  # a layer that is there less often is left out of the file: it is not there
 DESCENT_STEPS = 1500
 LARGEST_WEIGHT = 20.0  # of a sound next to an even share
 HIGHEST_HZ = 21_000.0
+KEPT = ("flutter_db", "flutter_hz")  # further, and the level would be chopped: no figure hears that
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ def _refitted(entry: Range, drawn: list[Parameters], weights: F64, way: float) -
 def _wider(entry: Range) -> Range:
     """Wider on either side and nearer to an even chance, within what the parameter can be."""
     chance = entry.chance if entry.chance == 1.0 else 0.7 * entry.chance + 0.15
-    if entry.low == entry.high:
+    if entry.low == entry.high or entry.name in KEPT:
         return replace(entry, chance=chance)
     low, high = _warp(np.array([entry.low, entry.high]), entry)
     low, high = low - WIDER * (high - low), high + WIDER * (high - low)

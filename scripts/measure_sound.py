@@ -3,6 +3,7 @@
     python scripts/measure_sound.py --audio FOLDER                          # FOLDER/kick/*.flac …, every category
     python scripts/measure_sound.py --audio FOLDER kick snare --minutes 30  # these; the other sections stay as they are
     python scripts/measure_sound.py --audio FOLDER --ablations              # the default with one thing changed
+    python scripts/measure_sound.py --audio FOLDER --bundled                # the bundled models, all or those named
     python scripts/measure_sound.py --only-report                           # the document again, from what was measured
 
 Every category is split by kit; a model learns from one part, from nothing, and is compared with the other. All that is
@@ -27,11 +28,13 @@ import yaml
 from document_sections import read_sections, signature, table, write_sections
 from draw_walls import smaller
 from split_by_kit import split
+from train_bundled import FREE
 
 from samplegan import store
 from samplegan.audio import find_audio_files
 from samplegan.categories import CATEGORIES
 from samplegan.config import ImageSettings, Training, category_image, to_document
+from samplegan.dataset import licences_of
 from samplegan.errors import ConfigError, SampleganError, Stopped
 from samplegan.evaluate import baselines
 from samplegan.evaluate.report import (
@@ -54,10 +57,11 @@ HELD_OUT_SHARE = 0.25
 FEWEST_HELD_OUT = 30  # a quarter of a small folder is too few to compare with
 SEED = 0
 ABLATED = "kick"
-ABLATIONS_SECTION = "ablations"
+ABLATIONS_SECTION, BUNDLED_SECTION = "ablations", "bundled"
 GAME_FROM = (
     4  # of the steps of an ablation, the game is played from a quarter on: there are too few for the default
 )
+STRANGE = "strange"  # the held-out sounds that no bundled model learned from
 TRAINING_FILE, MEASUREMENT_FILE = "training.json", "measurement.json"
 PICTURES = {
     "spectrograms": "",
@@ -190,6 +194,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--count", type=int, default=MOST_SOUNDS, help="sounds to compare, at most")
     parser.add_argument("--ablations", action="store_true", help=f"on {ABLATED}s")
+    parser.add_argument("--bundled", action="store_true", help="train nothing; compare the bundled models")
     parser.add_argument("--steps", type=int, default=2500, help="of training, each ablation")
     parser.add_argument("--work", type=Path, default=Path("measured-runs"), help="where all of it is kept")
     parser.add_argument("--out", type=Path, default=DOCUMENT)
@@ -209,6 +214,8 @@ def main() -> int:
         try:
             if task == ABLATIONS_SECTION:
                 measure_ablations(settings)
+            elif given.bundled:
+                measure_bundled(task, settings)
             else:
                 measure_category(task, settings)
         except SampleganError as error:
@@ -251,6 +258,25 @@ def measure_ablations(settings: Settings) -> None:
         name = f"{ABLATED}-{drawn.name}"
         models.append(redrawn(models[0], settings.results(ABLATIONS_SECTION) / f"{name}.safetensors", drawn))
     compared(ABLATIONS_SECTION, models, sides, settings, f"--ablations --steps {settings.steps}")
+
+
+def measure_bundled(category: str, settings: Settings) -> None:
+    """The bundled model of one category beside real sounds, none of which it learned from."""
+    sides = split_once(category, settings)
+    strange = sides / STRANGE
+    licences = licences_of(sides / "test")
+    for file in find_audio_files(sides / "test"):
+        place = strange / file.relative_to(sides / "test")
+        if licences.get(file) not in FREE and not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.link(file, place)
+    model = store.BUNDLED_FOLDER / f"{category}.safetensors"
+    compared(bundled(category), [model], sides, settings, f"{category} --bundled", against=STRANGE)
+
+
+def bundled(category: str) -> str:
+    """What the comparison of a bundled model is called."""
+    return f"{BUNDLED_SECTION}-{category}"
 
 
 def split_once(category: str, settings: Settings) -> Path:
@@ -308,7 +334,9 @@ def trained(
     return model, record
 
 
-def compared(name: str, models: Sequence[Path], sides: Path, settings: Settings, what: str) -> None:
+def compared(
+    name: str, models: Sequence[Path], sides: Path, settings: Settings, what: str, *, against: str = "test"
+) -> None:
     """Compare the first model, and the others beside it, with the sounds held out; once for the same models."""
     out = settings.results(name)
     subjects = {"models": [sha256_of(model) for model in models], "count": settings.count}
@@ -317,7 +345,7 @@ def compared(name: str, models: Sequence[Path], sides: Path, settings: Settings,
         return
     report = evaluate(
         str(models[0]),
-        against=sides / "test",
+        against=sides / against,
         train=sides / "train",
         beside=[str(model) for model in models[1:]],
         category=store.read_card(models[0])["category"],
