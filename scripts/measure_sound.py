@@ -416,11 +416,7 @@ def redrawn(model: Path, file: Path, drawn: Drawn) -> Path:
 def write_document(settings: Settings, document: Path) -> None:
     """Write what was measured into the document; sections of what was measured elsewhere stay."""
     old = read_sections(document)
-    overview = {
-        cells[0]: cells
-        for line in old.get("overview", "").splitlines()
-        if (cells := [cell.strip() for cell in line.strip("|").split("|")])[0] in map(plural, CATEGORIES)
-    }
+    overview, of_bundled = (_rows_by_category(old.get(name, "")) for name in ("overview", BUNDLED_SECTION))
     new: dict[str, str] = {}
     for category in CATEGORIES:
         out = settings.results(category)
@@ -437,16 +433,32 @@ def write_document(settings: Settings, document: Path) -> None:
             )
             overview[plural(category)] = overview_row(category, report, training)
             new[category] = category_section(category, report, training, record, links)
+        out = settings.results(bundled(category))
+        if (out / MEASUREMENT_FILE).exists():
+            of_bundled[plural(category)] = bundled_row(category, known(out / REPORT_FILE))
+            signed = known(out / MEASUREMENT_FILE)["signature"]
+            new[BUNDLED_SECTION] = signed.replace(f" {category} --bundled", " --bundled")
     if (settings.results(ABLATIONS_SECTION) / MEASUREMENT_FILE).exists():
         new[ABLATIONS_SECTION] = ablations_section(settings)
+    if BUNDLED_SECTION in new:
+        new[BUNDLED_SECTION] = bundled_section(_in_order(of_bundled), new[BUNDLED_SECTION])
     merged = old | new
     if overview:
-        rows = [overview[name] for name in map(plural, CATEGORIES) if name in overview]
-        merged["overview"] = overview_section(rows)
-    first = [name for name in ("overview", *CATEGORIES, ABLATIONS_SECTION) if name in merged]
+        merged["overview"] = overview_section(_in_order(overview))
+    first = [name for name in ("overview", BUNDLED_SECTION, *CATEGORIES, ABLATIONS_SECTION) if name in merged]
     # What other scripts wrote stays, after all that is written here.
     order = dict.fromkeys([*first, *merged])
     write_sections(document, INTRODUCTION, {name: merged[name] for name in order})
+
+
+def _rows_by_category(section: str) -> dict[str, list[str]]:
+    """The rows of a section's table, by the category that their first cell names."""
+    rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines())
+    return {cells[0]: cells for cells in rows if cells[0] in map(plural, CATEGORIES)}
+
+
+def _in_order(rows: Mapping[str, list[str]]) -> list[list[str]]:
+    return [rows[name] for name in map(plural, CATEGORIES) if name in rows]
 
 
 def rows_of(report: Mapping[str, Any]) -> dict[str, Row]:
@@ -479,6 +491,35 @@ def overview_row(category: str, report: Mapping[str, Any], training: Mapping[str
         f"{training['seconds'] / 60:.1f}",
         *(f"{WORDS[heading](model)} ({WORDS[heading](floor)})" for heading in BESIDE_THE_FLOOR),
         *(WORDS[heading](model) for heading in ALONE),
+        f"{met} of {len(report['targets'])}",
+    ]
+
+
+def bundled_section(rows: Sequence[Sequence[str]], signed: str) -> str:
+    """The bundled models at a glance."""
+    return f"""## The bundled models
+
+What `samplegan render` draws from when nothing else is named. They learned from sounds of the synthesiser and from the
+few real ones that are free, and are held here against real sounds of the kits held out below, without those free ones.
+The synthesiser's ranges were fitted to the other kits (`scripts/calibrate_synth.py`), whose sounds themselves make the
+floor, in brackets; *synthesiser* is how near it comes by itself.
+
+{table(("", "held out", *BESIDE_THE_FLOOR, *ALONE, "synthesiser: MMD", "cov", "KS", "targets met"), rows)}
+
+{signed}"""
+
+
+def bundled_row(category: str, report: Mapping[str, Any]) -> list[str]:
+    """One bundled model's cells."""
+    rows = rows_of(report)
+    model, floor, synthesiser = next(iter(rows.values())), rows[FLOOR], rows[baselines.SYNTHESISER]
+    met = sum(target["is_met"] for target in report["targets"])
+    return [
+        plural(category),
+        str(report["held_out_sounds"]),
+        *(f"{WORDS[heading](model)} ({WORDS[heading](floor)})" for heading in BESIDE_THE_FLOOR),
+        *(WORDS[heading](model) for heading in ALONE),
+        *(WORDS[heading](synthesiser) for heading in ("MMD", "cov", "KS")),
         f"{met} of {len(report['targets'])}",
     ]
 

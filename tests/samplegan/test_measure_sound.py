@@ -227,6 +227,27 @@ def test_ablations_are_compared_together(settings, calls):
         assert f"| {each.words} |" in text
 
 
+def test_bundled_models_are_held_against_sounds_that_none_learned_from(
+    settings, calls, monkeypatch, tmp_path
+):
+    rows = [f"kick/{index}.wav,k{index},{'cc0' if index % 2 else 'unspecified'}" for index in range(40)]
+    (settings.audio / "MANIFEST.csv").write_text("\n".join(["path,kit,licence", *rows]) + "\n")
+    monkeypatch.setattr(store, "BUNDLED_FOLDER", tmp_path / "bundled")
+    save_tiny_model(tmp_path / "bundled" / "kick.safetensors")
+    script.measure_bundled("kick", settings)
+    script.measure_bundled("kick", settings)
+    assert names(calls) == ["evaluate"]
+    compared = sorted(calls[0][1]["against"].rglob("*.wav"))
+    held_out = sorted((settings.work / "split" / "kick" / "test").rglob("*.wav"))
+    assert [file.name for file in compared] == [file.name for file in held_out if int(file.stem) % 2 == 0]
+    document = settings.work / "docs" / "sound.md"
+    script.write_document(settings, document)
+    assert "## The bundled models" in document.read_text()
+    before = document.read_text()
+    script.write_document(settings, document)
+    assert document.read_text() == before
+
+
 def test_the_document_keeps_what_was_measured_elsewhere(settings, calls):
     document = settings.work / "docs" / "sound.md"
     script.measure_category("kick", settings)
