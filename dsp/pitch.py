@@ -322,8 +322,10 @@ def _phase_slope_hz(low: F32, rate: float, start_s: float, stop_s: float, near_h
     time = np.arange(smooth.size) / rate
     time -= np.average(time, weights=weight)
     slope = np.sum(weight * time * phase) / np.sum(weight * time**2)
-    found = near_hz + slope / (2.0 * np.pi)
-    return float(found) if abs(_semitones(np.float64(found), near_hz)) < 1.0 else near_hz
+    found = float(near_hz + slope / (2.0 * np.pi))
+    # A click can turn the slope so far that no frequency is left.
+    is_near = found > 0.0 and abs(_semitones(np.float64(found), near_hz)) < 1.0
+    return found if is_near else near_hz
 
 
 def _confidence(
