@@ -3,7 +3,7 @@
 pca_gaussian   a linear model of the training images
 memoriser      the training sounds again: what every distance but that to the training set would call perfect
 round_trip     real sounds through an image and back: the ceiling of every model with this image
-synthesiser    the drum synthesiser, which learns nothing
+synthesiser    the drum synthesiser, drawn from as it is
 """
 
 from __future__ import annotations

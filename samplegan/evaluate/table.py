@@ -66,7 +66,7 @@ SETS = {
     CEILING: "training sounds through the model's image and back: what the image costs",
     baselines.MEMORISER: "training sounds drawn again: near in everything but copies",
     baselines.PCA_GAUSSIAN: "draws of a linear model of the training images",
-    baselines.SYNTHESISER: "the drum synthesiser, which learns nothing",
+    baselines.SYNTHESISER: "the drum synthesiser, drawn from as it is",
 }
 """What stands beside a model."""
 
