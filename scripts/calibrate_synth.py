@@ -45,11 +45,12 @@ DIMENSIONS = 32  # principal components of real sounds
 WIDER = 0.3  # of a range, on either side
 PROPOSED = 0.5  # of the parameters are drawn from the wider range
 STEP = 0.6  # of the way to what the weights say, with many sounds
-FEW = 25.0  # effective sounds with which a style goes half of that way
+FEW = 10.0  # effective sounds with which a style goes half of that way
 SMALLEST_SHARE = 0.04  # of a style
 RAREST = 0.03  # a layer that is there less often is left out of the file: it is not there
 DESCENT_STEPS = 1500
 LARGEST_WEIGHT = 20.0  # of a sound next to an even share
+EFFECTIVE = 0.2  # of the sounds count, at least
 HIGHEST_HZ = 21_000.0
 KEPT = ("flutter_db", "flutter_hz")  # further, and the level would be chopped: no figure hears that
 
@@ -175,7 +176,8 @@ class Space:
     def matching_weights(self, pool: Heard, real: Heard) -> F64:
         """Weights of the pool, sum 1, with the least discrepancy from the real sounds.
 
-        Exponentiated gradients keep them positive; two widths of the kernel see the whole and the neighbourhood.
+        Exponentiated gradients keep them positive, and end before too few sounds have all the weight. Two widths of the
+        kernel see the whole and the neighbourhood.
         """
         drawn, wanted = self.place(pool), self.place(real)
         within, across = np.zeros((len(drawn), len(drawn))), np.zeros(len(drawn))
@@ -191,6 +193,8 @@ class Space:
             tried = weights * np.exp(-rate * (slope - slope.min()))
             tried = np.minimum(tried / tried.sum(), LARGEST_WEIGHT / len(drawn))
             tried /= tried.sum()
+            if 1.0 / float(tried @ tried) < EFFECTIVE * len(drawn):
+                break
             tried_pull = within @ tried
             reached = float(tried @ tried_pull - 2.0 * tried @ across)
             if reached < best:
