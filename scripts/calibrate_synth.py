@@ -9,8 +9,8 @@ parameters. In every round sounds are drawn from the ranges and from somewhat wi
 weighted so that together they are like Split/train: the weights have the least maximum mean discrepancy (Huang et al.,
 'Correcting sample selection bias by unlabeled data', 2007) in what `samplegan evaluate` compares by. Ranges then go
 part of the way to the mean and the spread of the weighted parameters, as in the cross-entropy method (Rubinstein &
-Kroese, 2004). A fifth of the kits of Split/train is not fitted to: the ranges that come nearest to them are kept, those
-of before if no round came nearer. Split/test only judges.
+Kroese, 2004). A fifth of the kits of Split/train is not fitted to: the ranges of the latest round that is nearer to
+them than those of before are kept. Split/test only judges.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ def main() -> None:
         (train, kits), (test, _) = hear_real("train"), hear_real("test")
         fitted_to, kept_back = (train.only(part) for part in split_by_kit(kits, KEPT_BACK, SEED))
         space = Space.fit(train)
-        best = styles = dict(synth.styles(given.category))
+        kept = styles = dict(synth.styles(given.category))
         heard = hear_drawn(plain(styles, JUDGED), 0)
         space.report("floor", train, kept_back, test)
-        least = space.report("before", heard, kept_back, test)
+        before = space.report("before", heard, kept_back, test)
         pool_drawn: list[Parameters] = []
         pool_heard = heard.only(np.arange(0))
         for turn in range(given.rounds):
@@ -113,10 +113,9 @@ def main() -> None:
             weights = space.matching_weights(pool_heard, fitted_to)
             styles = refitted(styles, pool_drawn, weights)
             heard = hear_drawn(plain(styles, JUDGED), 0)
-            score = space.report(f"round {turn + 1}", heard, kept_back, test)
-            if score < least:
-                best, least = styles, score
-    write_atomic(given.out / f"{given.category}.yaml", as_text(given.category, best).encode())
+            if space.report(f"round {turn + 1}", heard, kept_back, test) < before:
+                kept = styles
+    write_atomic(given.out / f"{given.category}.yaml", as_text(given.category, kept).encode())
 
 
 def plain(styles: dict[str, Style], count: int) -> list[Parameters]:
