@@ -401,7 +401,8 @@ class _Sitting:
             raise SampleganError(
                 f"training diverged before step {lost.step}: {reason}",
                 file=self.run.checkpoint,
-                hint="the last good checkpoint is kept; try lower rates in pack.yaml, with --overwrite",
+                hint="the last good checkpoint is kept: --resume --steps 1 makes a model of the best until then; "
+                "or try lower rates in pack.yaml, with --overwrite",
             )
         self.players, kept = self._restored()
         self.terms = {}

@@ -517,6 +517,9 @@ def test_a_diverging_run_keeps_its_last_good_checkpoint(
     assert checkpoint.read_bytes() == good
     assert weights("kick") == model
     assert (best.read_bytes() if best.exists() else None) == kept
+    store.find_model("kick").unlink()
+    assert train(pack, steps=1, resume=True, quiet=True, threads=1).steps == 4  # as the hint says
+    assert_same_tensors(weights("kick"), model)
     assert train(pack, steps=6, resume=True, quiet=True, threads=1).steps == 6  # from there it goes on
 
 
