@@ -5,12 +5,12 @@
     python scripts/document_synth.py                            # docs/synth.md follows
 
 No sound is copied, and no number of one: what is fitted are the shares of the styles and the bounds of their
-parameters. In every round sounds are drawn from the ranges and from somewhat wider ones, and all sounds so far are
-weighted so that together they are like Split/train: the weights have the least maximum mean discrepancy (Huang et al.,
-'Correcting sample selection bias by unlabeled data', 2007) in what `samplegan evaluate` compares by. Ranges then go
-part of the way to the mean and the spread of the weighted parameters, as in the cross-entropy method (Rubinstein &
-Kroese, 2004). A fifth of the kits of Split/train is not fitted to: the ranges of the latest round that is nearer to
-them than those of before are kept. Split/test only judges.
+parameters. In every round sounds are drawn from the ranges and from somewhat wider ones, and weighted so that
+together they are like Split/train: the weights have the least maximum mean discrepancy (Huang et al., 'Correcting
+sample selection bias by unlabeled data', 2007) in what `samplegan evaluate` compares by. Shares, means and spreads
+then change as the weights change those of the sounds drawn, much as in the cross-entropy method (Rubinstein & Kroese,
+2004). A fifth of the kits of Split/train is not fitted to: the ranges of the latest round that is nearer to them than
+those of before are kept. Split/test only judges.
 """
 
 from __future__ import annotations
@@ -44,13 +44,12 @@ JUDGED = 300  # sounds drawn to see how near the ranges are
 DIMENSIONS = 32  # principal components of real sounds
 WIDER = 0.3  # of a range, on either side
 PROPOSED = 0.5  # of the parameters are drawn from the wider range
-STEP = 0.6  # of the way to what the weights say, with many sounds
-FEW = 10.0  # effective sounds with which a style goes half of that way
+FEW = 6.0  # effective sounds with which a style goes half of the way that the weights say
 SMALLEST_SHARE = 0.04  # of a style
 RAREST = 0.03  # a layer that is there less often is left out of the file: it is not there
 DESCENT_STEPS = 1500
 LARGEST_WEIGHT = 20.0  # of a sound next to an even share
-EFFECTIVE = 0.2  # of the sounds count, at least
+EFFECTIVE = 0.06  # of the sounds count, at least
 HIGHEST_HZ = 21_000.0
 KEPT = ("flutter_db", "flutter_hz")  # further, and the level would be chopped: no figure hears that
 
@@ -65,11 +64,6 @@ class Heard:
     def only(self, chosen: NDArray[np.int64]) -> Heard:
         """Some of them."""
         return Heard(self.features[chosen], [self.characteristics[index] for index in chosen])
-
-    def __add__(self, other: Heard) -> Heard:
-        return Heard(
-            np.concatenate([self.features, other.features]), self.characteristics + other.characteristics
-        )
 
 
 def main() -> None:
@@ -103,15 +97,11 @@ def main() -> None:
         heard = hear_drawn(plain(styles, JUDGED), 0)
         space.report("floor", train, kept_back, test)
         before = space.report("before", heard, kept_back, test)
-        pool_drawn: list[Parameters] = []
-        pool_heard = heard.only(np.arange(0))
         for turn in range(given.rounds):
             random = generator("calibrate", given.category, SEED, turn)
             fresh = [draw(proposal(styles, random), random) for _ in range(given.sounds)]
-            pool_heard += hear_drawn(fresh, 1_000 * (turn + 1))
-            pool_drawn += fresh
-            weights = space.matching_weights(pool_heard, fitted_to)
-            styles = refitted(styles, pool_drawn, weights)
+            weights = space.matching_weights(hear_drawn(fresh, 1_000 * (turn + 1)), fitted_to)
+            styles = refitted(styles, fresh, weights)
             heard = hear_drawn(plain(styles, JUDGED), 0)
             if space.report(f"round {turn + 1}", heard, kept_back, test) < before:
                 kept = styles
@@ -233,38 +223,48 @@ def proposal(styles: dict[str, Style], random: np.random.Generator) -> dict[str,
 
 
 def refitted(styles: dict[str, Style], drawn: list[Parameters], weights: F64) -> dict[str, Style]:
-    """Styles whose shares and ranges went part of the way to those of the weighted sounds."""
-    total = sum(style.weight for style in styles.values())
+    """Styles whose shares and ranges changed as the weights changed those of the sounds drawn."""
     result = {}
     for name, style in styles.items():
-        mine = [index for index, each in enumerate(drawn) if each["style"] == name]
+        mine = np.array([each["style"] == name for each in drawn])
         own = weights[mine]
         effective = own.sum() ** 2 / max(float((own**2).sum()), 1e-30)
-        way = STEP * effective / (effective + FEW)
-        share = (1.0 - STEP) * style.weight / total + STEP * own.sum()
-        entries = tuple(_refitted(entry, [drawn[i] for i in mine], own, way) for entry in style.ranges)
-        result[name] = Style(name, max(float(share), SMALLEST_SHARE), entries)
-    return result
+        way = effective / (effective + FEW)
+        grown = own.sum() / max(mine.mean(), 1e-12)
+        of_style = [each for each in drawn if each["style"] == name]
+        entries = tuple(_refitted(entry, of_style, own, way) for entry in style.ranges)
+        result[name] = Style(name, style.weight * min(max(grown, 0.25), 4.0), entries)
+    total = sum(style.weight for style in result.values())
+    return {
+        name: replace(style, weight=max(style.weight / total, SMALLEST_SHARE))
+        for name, style in result.items()
+    }
 
 
 def _refitted(entry: Range, drawn: list[Parameters], weights: F64, way: float) -> Range:
-    present = np.array([entry.name in each for each in drawn])
-    if not present.any() or weights[present].sum() <= 0:
+    present = np.array([entry.name in each for each in drawn], dtype=bool)
+    if present.sum() < 2 or weights[present].sum() <= 0.0:
         return entry
     chance = entry.chance
     if chance < 1.0:
-        chance += way * (float(weights[present].sum() / weights.sum()) - chance)
-    if entry.low == entry.high:
+        share, plain = (
+            np.clip(each, 0.01, 0.99) for each in (weights[present].sum() / weights.sum(), present.mean())
+        )
+        odds = chance / (1.0 - chance) * (share / (1.0 - share) * (1.0 - plain) / plain) ** way
+        chance = float(odds / (1.0 + odds))
+    if entry.low == entry.high or entry.name in KEPT:
         return replace(entry, chance=chance)
     values = _warp(np.array([float(each[entry.name]) for each in drawn if entry.name in each]), entry)
     share = weights[present] / weights[present].sum()
     mean = float(share @ values)
-    half = math.sqrt(3.0 * float(share @ (values - mean) ** 2))  # an even distribution with this spread
+    spread = math.sqrt(float(share @ (values - mean) ** 2))
     low, high = _warp(np.array([entry.low, entry.high]), entry)
-    low += way * (max(mean - half, values.min()) - low)
-    high += way * (min(mean + half, values.max()) - high)
-    low, high = _unwarp(low, entry), _unwarp(high, entry)
-    return replace(entry, low=low, high=high, chance=chance)
+    middle = 0.5 * (low + high) + way * (mean - values.mean())
+    half = 0.5 * (high - low) * min(max(spread / max(values.std(), 1e-12), 0.5), 2.0) ** way
+    low, high = max(middle - half, values.min()), min(middle + half, values.max())
+    if not low < high:
+        return replace(entry, chance=chance)
+    return replace(entry, low=_unwarp(low, entry), high=_unwarp(high, entry), chance=chance)
 
 
 def _wider(entry: Range) -> Range:
