@@ -57,7 +57,9 @@ class Sound:
     @property
     def identity(self) -> str:
         """What decides its images, whatever the file is called."""
-        return self.content or json.dumps(self.draw)
+        if self.draw is None:
+            return self.content
+        return json.dumps([self.draw, synth.parameters(*self.draw)])  # a draw is another where the ranges are
 
     def audio(self) -> F32:
         """[2, sample] at 44.1 kHz. Raises UnreadableAudio."""

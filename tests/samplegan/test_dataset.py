@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from samplegan import synth
 from samplegan.audio import wav_bytes
 from samplegan.config import ImageSettings, Pack, Source
-from samplegan.dataset import PANNED, licences_of, mono_safe, prepare, split_by_kit, training_sound
+from samplegan.dataset import PANNED, Sound, licences_of, mono_safe, prepare, split_by_kit, training_sound
 from samplegan.errors import ConfigError, InputError
 from samplegan.representation import representation_for
 
@@ -293,3 +293,18 @@ def test_what_is_learned_is_mono_safe():
     aside = training_sound(kick * np.float32([[1.0], [0.0]]), 1.0, length)
     np.testing.assert_array_equal(aside[0], aside[1])
     assert np.abs(aside).max() == 1.0
+
+
+def test_a_draw_is_another_sound_where_the_ranges_are_others(monkeypatch):
+    sound = Sound("kick_0_3", "kick_0_3", "synthesised", draw=("kick", 0, 3))
+    before = sound.identity
+    assert before == Sound("other", "kit", "synthesised", draw=("kick", 0, 3)).identity
+    styles = {
+        name: dataclasses.replace(
+            style,
+            ranges=tuple(dataclasses.replace(entry, high=entry.high * 1.01) for entry in style.ranges),
+        )
+        for name, style in synth.styles("kick").items()
+    }
+    monkeypatch.setattr(synth, "styles", lambda category: styles)
+    assert sound.identity != before
