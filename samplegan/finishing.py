@@ -30,6 +30,7 @@ SHORTEST_SECONDS = 0.005
 ATTACK_DB = -30.0  # the attack is where the sound first comes this close to its peak
 DECAYED_DB = -70.0  # the sound is over where it stays below this, relative to its peak
 NOISE_DB = -45.0  # a level tail below this is a noise floor, not a decay
+REST_SECONDS, REVIVED_DB = 0.01, -40.0  # after such a silence what is quieter is no echo but an accident
 FADE_SECONDS = (0.005, 0.06)  # shortest and longest fade-out: a tenth of the sound in between
 SHORTEST_FADE_IN_SAMPLES = 12
 
@@ -134,7 +135,12 @@ def trim(audio: F64, length_seconds: float | None = None) -> tuple[F64, int]:
 def _end_of_sound(level: F64, peak: float) -> int:
     """One past the last sample worth keeping, with room for the fade-out after the last loud one."""
     threshold = max(peak * _ratio(DECAYED_DB), _noise_floor(level, peak))
-    last = int(np.flatnonzero(level > threshold)[-1]) + 1
+    loud = np.flatnonzero(level > threshold)
+    for rest in np.flatnonzero(np.diff(loud) > REST_SECONDS * SAMPLE_RATE)[::-1]:
+        if level[loud[rest + 1] :].max() > peak * _ratio(REVIVED_DB):
+            break
+        loud = loud[: rest + 1]
+    last = int(loud[-1]) + 1
     return min(level.size, last + _fade_out_samples(last))
 
 

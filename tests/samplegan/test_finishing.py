@@ -75,6 +75,16 @@ def test_an_opposite_phase_sound_is_made_mono_safe():
     assert np.corrcoef(audio)[0, 1] > 0
 
 
+@pytest.mark.parametrize(("echo_db", "is_kept"), [(-25.0, True), (-50.0, False)])
+def test_what_comes_faintly_after_the_end_is_cut_and_an_echo_is_not(echo_db, is_kept):
+    audio = raw_kick(decay=0.01)
+    late = round(0.3 * SAMPLE_RATE)
+    audio[:, late : late + 2000] = 0.5 * 10 ** (echo_db / 20)
+    audio[:, late : late + 2000] *= np.random.default_rng(0).choice([-1, 1], (2000,)).astype(np.float32)
+    seconds = finish(audio).audio.shape[1] / SAMPLE_RATE
+    assert seconds > 0.34 if is_kept else seconds < 0.2
+
+
 def test_the_end_is_cut_where_the_sound_has_decayed():
     short = finish(raw_kick(decay=0.01))
     assert short.duration_seconds < 0.2
