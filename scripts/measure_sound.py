@@ -193,7 +193,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="of training, each category")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--count", type=int, default=MOST_SOUNDS, help="sounds to compare, at most")
-    parser.add_argument("--ablations", action="store_true", help=f"on {ABLATED}s")
+    parser.add_argument(
+        "--ablations",
+        nargs="*",
+        metavar="NAME",
+        help=f"on {ABLATED}s; beside the default all of them, or those named: "
+        + ", ".join(each.name for each in ABLATIONS[1:]),
+    )
     parser.add_argument("--bundled", action="store_true", help="train nothing; compare the bundled models")
     parser.add_argument("--steps", type=int, default=2500, help="of training, each ablation")
     parser.add_argument("--work", type=Path, default=Path("measured-runs"), help="where all of it is kept")
@@ -202,18 +208,22 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := [name for name in given.categories if name not in CATEGORIES]:
         parser.error(f"'{unknown[0]}' is no category; choose from {', '.join(CATEGORIES)}")
+    every = {each.name for each in ABLATIONS[1:]}
+    if unknown := sorted(set(given.ablations or ()) - every):
+        parser.error(f"'{unknown[0]}' is no ablation; choose from {', '.join(sorted(every))}")
     if given.audio is None and not given.only_report:
         parser.error("--audio is needed, unless --only-report is given")
     settings = Settings(given.audio, given.work, given.minutes, given.steps, given.threads, given.count)
     os.environ["SAMPLEGAN_HOME"] = str(given.work.resolve())
     exit_code = 0
-    tasks = [] if given.only_report else given.categories or ([] if given.ablations else list(CATEGORIES))
-    if given.ablations and not given.only_report:
+    is_asked = given.ablations is not None
+    tasks = [] if given.only_report else given.categories or ([] if is_asked else list(CATEGORIES))
+    if is_asked and not given.only_report:
         tasks = [*tasks, ABLATIONS_SECTION]
     for task in tasks:
         try:
             if task == ABLATIONS_SECTION:
-                measure_ablations(settings)
+                measure_ablations(settings, given.ablations)
             elif given.bundled:
                 measure_bundled(task, settings)
             else:
@@ -240,12 +250,14 @@ def measure_category(category: str, settings: Settings) -> None:
     print(f"{category}: {record['steps']} steps, see {settings.results(category)}", flush=True)
 
 
-def measure_ablations(settings: Settings) -> None:
+def measure_ablations(settings: Settings, chosen: Sequence[str] = ()) -> None:
     """The default with one thing changed at a time, trained for the same number of steps and compared together."""
     sides = split_once(ABLATED, settings)
     models: list[Path] = []
     minutes = 0.0  # of the default, which comes first
     for ablation in ABLATIONS:
+        if chosen and ablation.name not in ("default", *chosen):
+            continue
         name = f"{ABLATED}-{ablation.name}"
         file = settings.results(ABLATIONS_SECTION) / f"{name}.yaml"
         definition = ablated_pack(ablation, sides / "train", file, settings.steps)
@@ -257,7 +269,8 @@ def measure_ablations(settings: Settings) -> None:
     for drawn in DRAWN:
         name = f"{ABLATED}-{drawn.name}"
         models.append(redrawn(models[0], settings.results(ABLATIONS_SECTION) / f"{name}.safetensors", drawn))
-    compared(ABLATIONS_SECTION, models, sides, settings, f"--ablations --steps {settings.steps}")
+    what = " ".join(["--ablations", *chosen, "--steps", str(settings.steps)])
+    compared(ABLATIONS_SECTION, models, sides, settings, what)
 
 
 def measure_bundled(category: str, settings: Settings) -> None:
@@ -590,6 +603,8 @@ def ablations_section(settings: Settings) -> str:
     steps = 0
     for ablation in ABLATIONS:
         name = f"{ABLATED}-{ablation.name}"
+        if name not in rows:
+            continue
         training = known(settings.results(name) / TRAINING_FILE)
         steps = steps or training["steps"]
         lines.append(

@@ -227,6 +227,15 @@ def test_ablations_are_compared_together(settings, calls):
         assert f"| {each.words} |" in text
 
 
+def test_some_ablations_are_compared_where_some_are_named(settings, calls):
+    script.measure_ablations(settings, ["no-game", "stereo-dcgan"])
+    assert names(calls) == ["train"] * 3 + ["evaluate"]
+    document = settings.work / "docs" / "sound.md"
+    script.write_document(settings, document)
+    listed = {each.name for each in script.ABLATIONS if f"| {each.words} |" in document.read_text()}
+    assert listed == {"default", "no-game", "stereo-dcgan"}
+
+
 def test_bundled_models_are_held_against_sounds_that_none_learned_from(
     settings, calls, monkeypatch, tmp_path
 ):
