@@ -27,6 +27,9 @@ NEIGHBOURS = 5  # of coverage
 GENERATOR_RATES = {"body-gan": 1e-3, "stereo-dcgan": 2e-4}
 COVERAGE_WEIGHT = 0.1  # of coverage next to MMD, in a validation's score
 FURTHER, COVERED = 1.1, 0.9  # than, and of, what training sounds reach
+CHANCE = (
+    0.5  # times the sounds compared: by so much MMD strays (1 to 2 deviations) between sets that are alike
+)
 
 
 class Diverged(Exception):
@@ -47,9 +50,12 @@ class Validation:
         sounds beyond that of training sounds, and what of them training sounds cover and generated ones do not.
 
         Nearer than training sounds are no better: kits differ, and a model that draws everything more alike, or more
-        widely, than what it learned from comes nearer to kits that it never heard. A tenth of either may be chance.
+        widely, than what it learned from comes nearer to kits that it never heard. A tenth of either may be chance, and
+        so may what two sets of so few sounds differ by.
         """
-        further = self.scores["held_out_mmd"] - FURTHER * max(self.scores["held_out_mmd_of_training"], 0.0)
+        chance = CHANCE / min(len(self.held_out), len(self.generated))
+        reached = FURTHER * max(self.scores["held_out_mmd_of_training"], 0.0) + chance
+        further = self.scores["held_out_mmd"] - reached
         missing = COVERED * self.scores["held_out_coverage_of_training"] - self.scores["held_out_coverage"]
         return max(further, 0.0) + COVERAGE_WEIGHT * max(missing, 0.0)
 
