@@ -101,8 +101,8 @@ def _clean(stereo: F64, end_db: float) -> NDArray[np.float32]:
         fade = int(_CUT_FADE_SECONDS * SAMPLE_RATE)
     fade = min(fade, last // 4)
     audio = stereo[:, : min(last + fade, stereo.shape[1])].copy()
-    audio -= _offset(audio.shape[1]) * audio.mean(axis=1, keepdims=True)
     audio[:, -fade:] *= np.cos(0.5 * np.pi * np.linspace(0.0, 1.0, fade)) ** 2
+    audio -= _offset(audio.shape[1]) * audio.mean(axis=1, keepdims=True)
     return blocks.normalised(audio).astype(np.float32)
 
 
