@@ -620,8 +620,9 @@ def ablations_section(settings: Settings) -> str:
 
 {plural(ABLATED).capitalize()}, the same split; the default with one thing changed at a time, each trained for
 {steps:,} steps, the game played from a quarter of them on, and the weights of the default drawn from in other ways.
-These are fewer steps than the models above had. *Steps*: that of the model kept, of all. What lies no further from the
-default than the same with another seed may be chance.
+These are fewer steps than the models above had. *Steps*: that of the model kept, of all. *Minutes*: by the clock, on a
+machine that may have had other work. What lies no further from the default than the same with another seed may be
+chance.
 
 {table(("", *ABLATION_COLUMNS, "steps", "minutes"), lines)}
 
