@@ -115,6 +115,9 @@ class Training:
     game_every_steps: int = 2  # (body-gan)
     code_dim: int = 64  # numbers that describe a sound (body-gan)
     aside: float = 1.6  # how far from the way between two sounds new ones are drawn (body-gan)
+    residual_components: int = (
+        64  # images that say what the decoder leaves out; 0: new sounds lack it (body-gan)
+    )
     encoder_width: int = 24  # channels at half resolution (body-gan)
     centroid: float = 1.0  # weight; spectral centroid per frame, batch statistics (stereo-dcgan)
     decay: float = 1.0  # weight; level per frame, batch statistics (stereo-dcgan)
@@ -275,6 +278,10 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
         (
             training.control_sounds == 0 or 48 <= training.control_sounds <= 100_000,
             "training.control_sounds must be 0, or lie between 48 and 100000",
+        ),
+        (
+            0 <= training.residual_components <= 1024,
+            "training.residual_components must lie between 0 and 1024",
         ),
         (training.game_from_step >= 0, "training.game_from_step must be at least 0"),
         (training.game_every_steps >= 1, "training.game_every_steps must be at least 1"),

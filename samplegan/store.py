@@ -39,7 +39,8 @@ STEERING, FINGERPRINTS = (
     "steering.",
     "fingerprints.",
 )  # before the names of tensors that are not the generator's
-SCALES, ENCODER = "scales.", "encoder."
+SCALES = "scales."
+IN_BYTES = ("encoder.", "residual_basis")  # of names
 _LARGEST_HEADER_BYTES = 4_000_000
 _DAMAGED = "this is no samplegan model, or it is damaged or was made by another version"
 _COPY_AGAIN = "train it again, or copy it again"
@@ -136,7 +137,7 @@ def save_model(
     """Write a generator, its card and what is known of it, whole or not at all; the same model gives the same bytes.
 
     Weights are kept as 16-bit numbers: their rounding is far below what training left to chance. Matrices of an
-    encoder, which no rendering needs, are kept in 8 bits, with a scale for each row.
+    encoder, which no rendering needs, and images of residuals are kept in 8 bits, with a scale for each row.
     """
     import safetensors.torch
     import torch
@@ -144,7 +145,7 @@ def save_model(
     tensors: dict[str, Tensor] = {}
     for name, tensor in generator.state_dict().items():
         value = tensor.detach().cpu().contiguous()
-        if name.startswith(ENCODER) and value.ndim > 1:
+        if name.startswith(IN_BYTES) and value.ndim > 1 and len(value):
             tensors |= _in_bytes(name, value)
         else:
             tensors[name] = value.half() if value.is_floating_point() else value

@@ -67,7 +67,8 @@ def encode(model: Model, audio: F32) -> Encoded:
     image = model.representation.analyse(audio)
     with one_torch_thread(), torch.inference_mode():
         mean, _ = model.generator.encode(torch.from_numpy(image)[None])
-        code: F32 = mean.numpy()
+        # What the model leaves out of this sound is in `rest`: no residual of other sounds is in its code.
+        code: F32 = np.pad(mean.numpy(), ((0, 0), (0, len(model.generator.residual_basis))))
         decoded = model.decode(code)[0]
     return Encoded(code[0], decoded, image - decoded[:2])
 

@@ -10,6 +10,11 @@ Rows below the bands are tracks: of partials, and that of lines (whose cells lie
 
 The decoder draws levels without noise, and how noisy each cell is. The grain of noise is put on by the representation,
 with the statistics that noise has; the discriminator sees it with grain, as real images have it.
+
+What a decoder draws is the mean of all sounds with one code: it blurs modes and softens attacks. What the bands of the
+sounds learned from have on top (their residuals) is kept with their codes as amounts of a few images, and a new sound
+is given some of it: a normal draw with the covariance that the residuals of the sounds around it have. Tracks are given
+none: they are smooth, and what a decoder gets wrong there would be heard as wobble.
 """
 
 from __future__ import annotations
@@ -29,9 +34,12 @@ _DOUBLINGS = 4  # from the smallest map to the image
 _STYLE = 192
 _CHOICES = 3  # numbers of a latent that choose: an anchor, a neighbour, and how far towards it
 _NEIGHBOURS = 10
+_RESIDUALS = 10  # sounds around a new one, whose residuals it is given some of
 _UNSTEADINESS = 8.0
 _STEEP, _SLOPE_BEYOND = 4.0, 0.01  # where tanh is 0.9993, and of what goes in beyond
 _QUIETEST, _LOUDEST = -8.0, 4.0  # of a log variance
+_NO_VARIANCE = 1e-12
+_FAINT = 0.15  # above silence, in units of the image: below it residuals fade out
 
 
 def as_tracks(rows: Tensor) -> Tensor:
@@ -165,10 +173,13 @@ class Generator(nn.Module):
     """Latents to codes to images, and images to codes.
 
     Latents are standard normal numbers, [batch, latent_dim]; three of them choose an anchor, a neighbour and how far
-    towards it, the others step aside. Codes are [batch, code_dim]; images [batch, 3, bands + tracks, frame].
+    towards it, `code_dim` step aside, the others weigh the residuals around. Codes are [batch, code_dim], or
+    [batch, code_dim + component] where the amounts of residuals follow; images [batch, 3, bands + tracks, frame].
     """
 
-    anchors: Tensor
+    anchors: Tensor  # [anchor, code_dim]
+    residual_basis: Tensor  # [component, band, frame], of levels
+    residuals: Tensor  # [anchor, component]
 
     def __init__(
         self,
@@ -187,22 +198,55 @@ class Generator(nn.Module):
         self.encoder = _Encoder(bands, frames, tracks, code_dim, encoder_width)
         self.decoder = _Decoder(bands, frames, tracks, code_dim, width)
         self.register_buffer("anchors", torch.zeros(anchors, code_dim))
+        self.register_buffer("residual_basis", torch.zeros(0, bands, frames))
+        self.register_buffer("residuals", torch.zeros(0, 0))
 
     @property
     def latent_dim(self) -> int:
         """How many numbers make one sound."""
-        return _CHOICES + self.code_dim
+        return _CHOICES + self.code_dim + (_RESIDUALS if len(self.residual_basis) else 0)
+
+    def know(self, codes: Tensor, residuals: Tensor, components: int) -> None:
+        """Make the sounds of these codes [sound, code_dim] the anchors, with as much of their residuals
+        [sound, band, frame] as so many images can say.
+        """
+        self.anchors = codes
+        components = min(components, len(codes) - 1)  # more than that have no variance
+        if components <= 0:
+            return
+        flat = residuals.double().flatten(1)
+        flat = flat - flat.mean(dim=0)
+        # The eigenvectors of the sounds' products: there are fewer sounds than cells.
+        variances, vectors = torch.linalg.eigh(flat @ flat.T)
+        size = variances[-components:].clamp(min=_NO_VARIANCE).sqrt()
+        basis = (flat.T @ (vectors[:, -components:] / size)).T
+        self.residual_basis = basis.unflatten(1, residuals.shape[1:]).to(codes.dtype)
+        self.residuals = (flat @ basis.T).to(codes.dtype)
 
     def codes(self, latents: Tensor, truncation: float = 1.0) -> Tensor:
-        """Latents to codes; `truncation` scales them towards the mean of the anchors."""
+        """Latents to codes; `truncation` scales them towards the mean of the anchors, without residuals."""
         count = len(self.anchors)
         chance = 0.5 * (1.0 + torch.erf(latents[:, :_CHOICES] * 0.5**0.5))
         anchor = self.anchors[(chance[:, 0] * count).long().clamp(max=count - 1)]
         if count > 1:
             anchor = anchor + (self._neighbour(anchor, chance[:, 1]) - anchor) * chance[:, 2:3]
-        aside = self.aside * latents[:, _CHOICES:]
+        aside = self.aside * latents[:, _CHOICES : _CHOICES + self.code_dim]
         mean = self.anchors.mean(dim=0)
-        return mean + (anchor + aside - mean) * truncation
+        codes = mean + (anchor + aside - mean) * truncation
+        if not len(self.residual_basis):
+            return codes
+        weights = latents[:, _CHOICES + self.code_dim :] * truncation
+        return torch.cat([codes, self._residuals_around(codes, weights)], dim=1)
+
+    def _residuals_around(self, codes: Tensor, weights: Tensor) -> Tensor:
+        """Amounts of residuals, normal if the weights are, with the covariance of those around each code."""
+        around = min(_RESIDUALS, len(self.anchors))
+        found = []
+        for code, weight in zip(codes, weights, strict=True):  # one at a time, as neighbours are
+            distance = (self.anchors - code).square().sum(dim=1)
+            nearest = self.residuals[distance.topk(around, largest=False).indices]
+            found.append((weight[:around, None] * nearest).sum(dim=0) / around**0.5)
+        return torch.stack(found)
 
     def _neighbour(self, anchor: Tensor, chance: Tensor) -> Tensor:
         """One of the nearest other anchors, for each."""
@@ -219,7 +263,16 @@ class Generator(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes to images."""
-        images: Tensor = self.decoder(codes)
+        images: Tensor = self.decoder(codes[:, : self.code_dim])
+        amounts = codes[:, self.code_dim :]
+        if not amounts.shape[1]:
+            return images
+        # One sound at a time, again.
+        residual = torch.stack([torch.tensordot(each, self.residual_basis, 1) for each in amounts])
+        images = images.clone()
+        level = images[:, 0, : self.bands]
+        # Silence has no residual.
+        images[:, 0, : self.bands] = (level + residual * ((level + 1.0) / _FAINT).clamp(max=1.0)).clamp(-1, 1)
         return images
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -231,9 +284,13 @@ class Generator(nn.Module):
         return self.decode(self.codes(latents))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # A model has as many anchors as its training had sounds.
+        # A model has as many anchors as its training had sounds, and perhaps no residuals.
         if (stored := state_dict.get(f"{prefix}anchors")) is not None and stored.ndim == 2:
+            components = len(state_dict.setdefault(f"{prefix}residual_basis", self.residual_basis[:0]))
             self.anchors = self.anchors.new_zeros(len(stored), self.code_dim)
+            self.residual_basis = self.residual_basis.new_zeros(components, *self.residual_basis.shape[1:])
+            self.residuals = self.residuals.new_zeros(len(stored) if components else 0, components)
+            state_dict.setdefault(f"{prefix}residuals", self.residuals)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

@@ -85,19 +85,21 @@ class BodyPlayers(Players):
         return {key: term.detach() for key, term in terms.items()} if measure else {}
 
     def exported(self) -> body_gan.Generator:
-        """With its own encodings of the training sounds as anchors."""
+        """With its own encodings of the training sounds as anchors, and what it leaves out of them."""
         generator = deepcopy(self.averaged)
         variations = self.data.images.shape[1]
         items = len(self.data.training) * variations
         chosen = np.random.default_rng(self.training.seed).permutation(items)[:MOST_ANCHORS]
+        codes, residuals = [], []
         with torch.no_grad():
-            codes = [
-                generator.encode(self._real_batch(self.data.training[part // variations], part % variations))[
-                    0
-                ]
-                for part in np.array_split(chosen, -(-len(chosen) // 64))
-            ]
-        generator.anchors = torch.cat(codes)
+            for part in np.array_split(chosen, -(-len(chosen) // 64)):
+                real = self._real_batch(self.data.training[part // variations], part % variations)
+                code, _ = generator.encode(real)
+                again = generator.decode(code)
+                level = again[:, 0, : self.bands] + self._noisiness(again) * self.grains.mean(dim=0)
+                codes.append(code)
+                residuals.append(real[:, 0, : self.bands] - level.clamp(-1, 1))
+            generator.know(torch.cat(codes), torch.cat(residuals), self.training.residual_components)
         return generator.eval()
 
     def shown(self, images: Tensor) -> Tensor:
