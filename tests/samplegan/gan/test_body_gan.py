@@ -181,8 +181,9 @@ def test_extreme_latents_are_codes_too():
         assert torch.isfinite(generator.codes(latents)).all()
 
 
-def test_a_sound_does_not_depend_on_its_batch():
-    generator = generator_of(anchors=50).eval()
+@pytest.mark.parametrize("components", [0, 6])
+def test_a_sound_does_not_depend_on_its_batch(components):
+    generator, _ = knowing(anchors=50, components=components)
     latents = torch.randn(7, generator.latent_dim)
     with torch.no_grad():
         codes = generator.codes(latents)
@@ -190,6 +191,82 @@ def test_a_sound_does_not_depend_on_its_batch():
             alone = generator.codes(latents[index : index + 1])
             assert torch.equal(alone[0], codes[index])
         torch.testing.assert_close(generator(latents)[3:4], generator(latents[3:4]), atol=1e-5, rtol=1e-4)
+
+
+# --- what a decoder leaves out
+
+
+def knowing(anchors=40, components=6, scale=0.05, partials=1):
+    """A generator that knows residuals of its anchors, and these residuals."""
+    generator = generator_of(anchors=anchors, partials=partials).eval().requires_grad_(False)
+    residuals = scale * torch.randn(anchors, 32, FRAMES)
+    generator.know(generator.anchors.clone(), residuals, components)
+    return generator, residuals
+
+
+def test_the_images_of_residuals_are_those_that_say_most():
+    generator, residuals = knowing(anchors=12, components=100)
+    assert len(generator.residual_basis) == 11  # of twelve sounds no more differ from their mean
+    again = torch.tensordot(generator.residuals, generator.residual_basis, 1)
+    torch.testing.assert_close(again, residuals - residuals.mean(dim=0), atol=1e-5, rtol=1e-4)
+    flat = generator.residual_basis.flatten(1)
+    torch.testing.assert_close(flat @ flat.T, torch.eye(11), atol=1e-4, rtol=0)
+    few, _ = knowing(anchors=12, components=2)
+    assert few.residuals.square().sum() >= generator.residuals[:, :2].square().sum()
+    assert few.residuals.var(dim=0).min() >= generator.residuals.var(dim=0).sort().values[-2] * 0.999
+
+
+def test_new_sounds_have_the_covariance_of_the_residuals_around_them():
+    generator, _ = knowing(anchors=10)  # all of them are around
+    latents = torch.randn(6000, generator.latent_dim, generator=torch.Generator().manual_seed(1))
+    amounts = generator.codes(latents)[:, 8:]
+    wanted = generator.residuals.T @ generator.residuals / 10
+    assert amounts.mean(dim=0).abs().max() < 0.05 * wanted.diagonal().max().sqrt()
+    torch.testing.assert_close(
+        amounts.T @ amounts / 6000, wanted, atol=0.06 * float(wanted.diagonal().max()), rtol=0
+    )
+
+
+def test_residuals_come_from_the_sounds_around():
+    generator, _ = knowing(anchors=40)
+    generator.anchors[:20] += 100.0
+    generator.residuals[20:] = 0.0
+    latents = torch.randn(30, generator.latent_dim)
+    latents[:15, 0], latents[15:, 0] = choice(3, 40), choice(30, 40)
+    latents[:, 2] = NOWHERE
+    amounts = generator.codes(latents)[:, 8:].abs().sum(dim=1)
+    assert amounts[:15].min() > 0.0
+    assert amounts[15:].max() == 0.0
+
+
+def test_residuals_change_levels_of_bands_and_nothing_else():
+    generator, _ = knowing(partials=2)
+    codes = generator.codes(torch.randn(5, generator.latent_dim))
+    plain, given = generator.decode(codes[:, :8]), generator.decode(codes)
+    assert (given - plain)[:, 0, :32].abs().amax(dim=(1, 2)).min() > 0.01
+    assert torch.equal(given[:, 1:], plain[:, 1:])
+    assert torch.equal(given[:, :, 32:], plain[:, :, 32:])
+    assert given.abs().max() <= 1.0
+
+
+def test_silence_has_no_residual(monkeypatch):
+    generator, _ = knowing(scale=3.0)
+    silent = torch.full((1, 3, 33, FRAMES), -1.0)
+    monkeypatch.setattr(generator.decoder, "forward", lambda codes: silent)
+    assert torch.equal(generator(torch.randn(1, generator.latent_dim)), silent)
+
+
+def test_without_components_nothing_is_kept():
+    generator, _ = knowing(components=0)
+    assert generator.latent_dim == 3 + 8
+    assert generator.codes(torch.randn(2, 11)).shape == (2, 8)
+
+
+def test_truncation_takes_residuals_away():
+    generator, _ = knowing()
+    latents = torch.randn(4, generator.latent_dim)
+    assert generator.codes(latents, 0.0)[:, 8:].abs().max() == 0.0
+    assert generator.codes(latents, 1.0)[:, 8:].abs().min() > 0.0
 
 
 # --- states
@@ -202,6 +279,18 @@ def test_a_state_with_another_number_of_anchors_loads(count):
     assert torch.equal(fresh.anchors, trained.anchors)
     latents = torch.randn(3, trained.latent_dim)
     assert torch.equal(fresh(latents), trained(latents))
+
+
+def test_residuals_are_part_of_a_state_and_an_older_one_has_none():
+    trained, _ = knowing()
+    fresh = generator_of()
+    fresh.load_state_dict(trained.state_dict())
+    latents = torch.randn(3, trained.latent_dim)
+    torch.testing.assert_close(fresh(latents), trained(latents), atol=1e-6, rtol=1e-5)
+    older = {name: value for name, value in trained.state_dict().items() if "residual" not in name}
+    fresh.load_state_dict(older)
+    assert fresh.latent_dim == 11
+    assert torch.equal(fresh.anchors, trained.anchors)
 
 
 def test_a_state_of_other_codes_is_refused():

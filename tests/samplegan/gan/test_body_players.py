@@ -224,7 +224,26 @@ def test_a_model_has_its_own_codes_of_the_sounds_as_anchors():
             assert torch.cdist(codes, generator.anchors).min(dim=1).values.max() < 1e-3
     again = players.exported()
     assert torch.equal(again.anchors, generator.anchors)
+    assert torch.equal(again.residual_basis, generator.residual_basis)
     assert players.averaged.anchors.shape == (1, 8)  # what was exported is a copy
+
+
+def test_a_model_knows_what_its_decoder_leaves_out():
+    players = players_of(residual_components=1000)
+    for step in range(3):
+        players.step(step, measure=False)
+    generator = players.exported()
+    sounds = data().training
+    with torch.no_grad():
+        images = torch.from_numpy(data().batch(sounds[:6], np.zeros(6, dtype=int)))
+        codes, _ = generator.encode(images)
+        place = torch.cdist(codes, generator.anchors).argmin(dim=1)
+        again = generator.decode(torch.cat([codes, generator.residuals[place]], dim=1))
+        plain = generator.decode(codes)
+    bands = slice(0, BANDS)
+    far, near = ((images[:, 0, bands] - each[:, 0, bands]).abs().mean() for each in (plain, again))
+    assert near < 0.8 * far  # grain, which is no level of a cell, is in neither
+    assert len(players_of(residual_components=0).exported().residual_basis) == 0
 
 
 def test_a_validation_tells_how_far_it_is_and_how_far_training_sounds_are():
