@@ -53,6 +53,8 @@ def check_image(architecture: str, image: str) -> None:
 
 def build_generator(training: Training, representation: Representation) -> AnyGenerator:
     """A freshly initialised generator of the architecture that `training` names."""
+    import torch
+
     from samplegan.gan import body_gan, stereo_dcgan
 
     check_architecture(training.architecture)
@@ -70,6 +72,8 @@ def build_generator(training: Training, representation: Representation) -> AnyGe
         width=training.generator_width,
         encoder_width=training.encoder_width,
         aside=training.aside,
+        bins_per_band=torch.from_numpy(representation.bins_per_band),
+        decibels_per_unit=representation.decibels_per_unit,
     )
 
 

@@ -14,7 +14,7 @@ with the statistics that noise has; the discriminator sees it with grain, as rea
 What a decoder draws is the mean of all sounds with one code: it blurs modes and softens attacks. What the bands of the
 sounds learned from have on top (their residuals) is kept with their codes as amounts of a few images, and a new sound
 is given some of it: a normal draw with the covariance that the residuals of the sounds around it have. Tracks are given
-none: they are smooth, and what a decoder gets wrong there would be heard as wobble.
+none, and a frame's level hardly changes: what a decoder gets wrong there would be heard as wobble.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _UNSTEADINESS = 8.0
 _STEEP, _SLOPE_BEYOND = 4.0, 0.01  # where tanh is 0.9993, and of what goes in beyond
 _QUIETEST, _LOUDEST = -8.0, 4.0  # of a log variance
 _NO_VARIANCE = 1e-12
+_LOUDER_DB = 2.0  # than without, or softer: no more may a residual make a frame
 _FAINT = 0.15  # above silence, in units of the image: below it residuals fade out
 
 
@@ -180,6 +181,7 @@ class Generator(nn.Module):
     anchors: Tensor  # [anchor, code_dim]
     residual_basis: Tensor  # [component, band, frame], of levels
     residuals: Tensor  # [anchor, component]
+    bins_per_band: Tensor
 
     def __init__(
         self,
@@ -192,9 +194,14 @@ class Generator(nn.Module):
         encoder_width: int = 24,
         aside: float = 1.6,
         anchors: int = 1,
+        bins_per_band: Tensor | None = None,
+        decibels_per_unit: float = 52.0,
     ) -> None:
         super().__init__()
         self.bands, self.code_dim, self.aside = bands, code_dim, aside
+        self.decibels_per_unit = decibels_per_unit
+        bins = torch.ones(bands) if bins_per_band is None else bins_per_band
+        self.register_buffer("bins_per_band", bins, persistent=False)
         self.encoder = _Encoder(bands, frames, tracks, code_dim, encoder_width)
         self.decoder = _Decoder(bands, frames, tracks, code_dim, width)
         self.register_buffer("anchors", torch.zeros(anchors, code_dim))
@@ -269,11 +276,21 @@ class Generator(nn.Module):
             return images
         # One sound at a time, again.
         residual = torch.stack([torch.tensordot(each, self.residual_basis, 1) for each in amounts])
-        images = images.clone()
         level = images[:, 0, : self.bands]
-        # Silence has no residual.
-        images[:, 0, : self.bands] = (level + residual * ((level + 1.0) / _FAINT).clamp(max=1.0)).clamp(-1, 1)
+        above_silence = ((level + 1.0) / _FAINT).clamp(max=1.0)
+        given = level + residual * above_silence
+        # Where sounds end at one stroke their residuals are large, and would be heard as echoes of the end.
+        louder = self._frame_level(given) - self._frame_level(level)
+        most = _LOUDER_DB / self.decibels_per_unit
+        given = given - (louder - louder.clamp(-most, most))[:, None] * above_silence
+        images = images.clone()
+        images[:, 0, : self.bands] = given.clamp(-1.0, 1.0)
         return images
+
+    def _frame_level(self, level: Tensor) -> Tensor:
+        """The level of each frame's power, in units of the image: [batch, band, frame] → [batch, frame]."""
+        nepers = self.decibels_per_unit * math.log(10.0) / 10.0  # of power, in each unit
+        return torch.logsumexp(level * nepers + self.bins_per_band.log()[:, None], dim=1) / nepers
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images to the mean and the log variance of their codes."""

@@ -249,6 +249,18 @@ def test_residuals_change_levels_of_bands_and_nothing_else():
     assert given.abs().max() <= 1.0
 
 
+def test_residuals_make_no_frame_much_louder_or_softer():
+    generator, _ = knowing(scale=3.0)
+    codes = generator.codes(torch.randn(20, generator.latent_dim))
+    plain, given = (
+        generator.decode(each)[:, 0, :32].double() * generator.decibels_per_unit
+        for each in (codes[:, :8], codes)
+    )
+    assert (given - plain).abs().max() > 10.0
+    louder = [10.0 * torch.log10(torch.pow(10.0, level / 10.0).sum(dim=1)) for level in (plain, given)]
+    assert (louder[1] - louder[0]).abs().max() < 2.1
+
+
 def test_silence_has_no_residual(monkeypatch):
     generator, _ = knowing(scale=3.0)
     silent = torch.full((1, 3, 33, FRAMES), -1.0)
