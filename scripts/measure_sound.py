@@ -27,7 +27,7 @@ import torch
 import yaml
 from document_sections import read_sections, signature, table, write_sections
 from draw_walls import smaller
-from split_by_kit import split
+from split_by_kit import link, split
 from train_bundled import FREE
 
 from samplegan import store
@@ -117,6 +117,7 @@ ABLATIONS = (
     Ablation("no-attention", "no attention", {"attention": False}),
     Ablation("no-feature-matching", "no feature matching", {"feature_matching": 0.0}),
     Ablation("gradient-penalty", "R1 and R2, with a weight of 1", {"gradient_penalty": 1.0}),
+    Ablation("no-residuals", "no residuals of the sounds around", {"residual_components": 0}),
     Ablation("no-average", "no averaged weights", {"ema_steps": 1}),
     Ablation("one-speed", "no playback speeds", speeds=(1.0,)),
     # With a window of 512 a tone of a kick comes back 8.6 semitones off however many bins stand alone; so it is 0.5.
@@ -281,8 +282,7 @@ def measure_bundled(category: str, settings: Settings) -> None:
     for file in find_audio_files(sides / "test"):
         place = strange / file.relative_to(sides / "test")
         if licences.get(file) not in FREE and not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.link(file, place)
+            link(file, place)
     model = store.BUNDLED_FOLDER / f"{category}.safetensors"
     compared(bundled(category), [model], sides, settings, f"{category} --bundled", against=STRANGE)
 

@@ -72,7 +72,7 @@ def split(folder: Path, out: Path, *, share: float, seed: int) -> str:
         assert sound.path is not None
         side = "test" if sound.kit in held_out else "train"
         place = Path(side, sound.path.relative_to(folder))
-        _link(sound.path, out / place)
+        link(sound.path, out / place)
         known = listed.get(os.path.realpath(sound.path), {})
         source, _, kit = sound.kit.partition("/")
         rows.append((place.as_posix(), known.get("category", ""), source, kit, sound.licence))
@@ -114,7 +114,8 @@ def _different_sounds(folder: Path) -> list[Sound]:
     )[::-1]
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """The file in another folder: a link where that can be, else a copy. Raises MachineError."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -27,9 +27,7 @@ NEIGHBOURS = 5  # of coverage
 GENERATOR_RATES = {"body-gan": 1e-3, "stereo-dcgan": 2e-4}
 COVERAGE_WEIGHT = 0.1  # of coverage next to MMD, in a validation's score
 FURTHER, COVERED = 1.1, 0.9  # than, and of, what training sounds reach
-CHANCE = (
-    0.5  # times the sounds compared: by so much MMD strays (1 to 2 deviations) between sets that are alike
-)
+CHANCE = 0.5  # over the sounds compared: so far MMD strays (1 to 2 deviations) between sets that are alike
 
 
 class Diverged(Exception):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 import yaml
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
@@ -91,3 +92,29 @@ def test_a_file_says_what_the_styles_are(category):
             assert low == pytest.approx(entry.low, rel=5e-3)
             assert high == pytest.approx(entry.high, rel=5e-3)
             assert (chance or [1.0])[0] == pytest.approx(entry.chance, rel=5e-3)
+
+
+def test_the_whole_way_from_a_folder_to_a_file(tmp_path, monkeypatch, capsys):
+    for side, seed in (("train", 1), ("test", 2)):
+        (tmp_path / side).mkdir()
+        for index in range(12):
+            audio = synth.synthesise("clap", seed, index)
+            sf.write(tmp_path / side / f"{index}.wav", audio.T, 44_100, subtype="PCM_16")
+    (tmp_path / "train" / "broken.wav").write_bytes(b"RIFF and no more")
+    monkeypatch.setattr(script, "JUDGED", 12)
+    monkeypatch.setattr(script, "DIMENSIONS", 4)
+    monkeypatch.setattr(
+        sys, "argv", ["x", str(tmp_path), "clap", "--sounds", "24", "--rounds", "1", "--out", str(tmp_path)]
+    )
+    assert script.main() == 0
+    told = capsys.readouterr().out
+    assert "1 of 13 files" in told
+    assert "round 1" in told
+    assert yaml.safe_load((tmp_path / "clap.yaml").read_text()).keys() == synth.styles("clap").keys()
+
+
+def test_a_folder_that_is_not_there_is_an_error_in_words(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "nowhere"), "kick", "--out", str(tmp_path)])
+    assert script.main() == 3
+    assert "error:" in capsys.readouterr().err
+    assert not (tmp_path / "kick.yaml").exists()
