@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Statistic = Callable[[Tensor], Tensor]
+_UNHEARD = 0.1  # the weight of a partial's frequency where it is not heard; 1 where it is
 _LINES = 0.2  # the weight of a row of lines; that of all levels is 1
 _LAGS = 12  # frames over which the envelope's ripple is compared
 
@@ -84,11 +85,13 @@ def reconstruction(real: Tensor, again: Tensor, bands: int, partials: int, grain
     rows = slice(bands, bands + partials)
     wanted, given = real[:, :2, rows], again[:, :2, rows]
     heard = torch.sigmoid((wanted[:, 0] - wanted[:, 0].amax(dim=(1, 2), keepdim=True) + 1.0) * 8.0)
-    heard = heard * (wanted[:, 0] > -1.0)  # a sound without a body has no loudest part of it
+    sounds = wanted[:, 0] > -1.0
+    heard = heard * sounds  # a sound without a body has no loudest part of it
+    # Where a body has died away its frequency stays: a new sound may ring longer than those that it lies between.
+    known = (_UNHEARD + (1.0 - _UNHEARD) * heard) * sounds.any(dim=2, keepdim=True)
     apart, change = (given - wanted).abs(), (given.diff(dim=-1) - wanted.diff(dim=-1)).abs()
-    loss = loss + 0.25 * apart[:, 0].mean() + 4.0 * (apart[:, 1] * heard).mean()
-    change = change * heard[..., 1:][:, None]
-    return loss + 0.5 * change[:, 0].mean() + 1.0 * change[:, 1].mean()
+    loss = loss + 0.25 * apart[:, 0].mean() + 4.0 * (apart[:, 1] * known).mean()
+    return loss + 0.5 * (change[:, 0] * heard[..., 1:]).mean() + (change[:, 1] * known[..., 1:]).mean()
 
 
 class Shape:

@@ -130,15 +130,15 @@ def test_a_wobble_costs_more_than_an_offset_of_the_same_size(channel, partials):
     assert loss_of(wobble, partials) > 1.3 * loss_of(offset, partials) > 0.0
 
 
-def test_a_frequency_where_there_is_silence_costs_nothing():
+def test_a_frequency_where_a_body_has_died_away_costs_little_and_without_a_body_nothing():
     def elsewhere(again):
         again[:, 1, BANDS:, FRAMES // 2 :] = 0.9
 
     heard = loss_of(elsewhere)
     silent = images()
     silent[:, 0, BANDS:, FRAMES // 2 - 1 :] = -1.0
-    assert loss_of(elsewhere, real=silent) < 0.005 * heard
-    # Nor in a sound that has no body at all, or not this part of one.
+    assert 0.05 * heard < loss_of(elsewhere, real=silent) < 0.4 * heard
+    # Nothing in a sound that has no body at all, or not this part of one.
     silent[:, 0, BANDS:] = -1.0
     assert loss_of(elsewhere, real=silent) < 0.005 * heard
     two = images(2)
