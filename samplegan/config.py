@@ -115,9 +115,7 @@ class Training:
     game_every_steps: int = 2  # (body-gan)
     code_dim: int = 64  # numbers that describe a sound (body-gan)
     aside: float = 1.6  # how far from the way between two sounds new ones are drawn (body-gan)
-    residual_components: int = (
-        64  # images that say what the decoder leaves out; 0: new sounds lack it (body-gan)
-    )
+    residual_components: int = 64  # images of what the decoder leaves out; 0: new sounds lack it (body-gan)
     encoder_width: int = 24  # channels at half resolution (body-gan)
     centroid: float = 1.0  # weight; spectral centroid per frame, batch statistics (stereo-dcgan)
     decay: float = 1.0  # weight; level per frame, batch statistics (stereo-dcgan)

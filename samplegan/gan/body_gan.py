@@ -303,11 +303,16 @@ class Generator(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # A model has as many anchors as its training had sounds, and perhaps no residuals.
         if (stored := state_dict.get(f"{prefix}anchors")) is not None and stored.ndim == 2:
-            components = len(state_dict.setdefault(f"{prefix}residual_basis", self.residual_basis[:0]))
+            if f"{prefix}residual_basis" not in state_dict:
+                state_dict |= {
+                    f"{prefix}residual_basis": self.residual_basis[:0],
+                    f"{prefix}residuals": self.residuals[:0, :0],
+                }
+            basis = state_dict[f"{prefix}residual_basis"]
+            components = len(basis) if basis.ndim == 3 else 0
             self.anchors = self.anchors.new_zeros(len(stored), self.code_dim)
             self.residual_basis = self.residual_basis.new_zeros(components, *self.residual_basis.shape[1:])
             self.residuals = self.residuals.new_zeros(len(stored) if components else 0, components)
-            state_dict.setdefault(f"{prefix}residuals", self.residuals)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

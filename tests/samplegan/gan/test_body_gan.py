@@ -303,6 +303,9 @@ def test_residuals_are_part_of_a_state_and_an_older_one_has_none():
     fresh.load_state_dict(older)
     assert fresh.latent_dim == 11
     assert torch.equal(fresh.anchors, trained.anchors)
+    for broken in ({"residual_basis": torch.tensor(1.0)}, {"residuals": torch.zeros(3, 6)}):
+        with pytest.raises(RuntimeError, match="residual"):
+            fresh.load_state_dict(trained.state_dict() | broken)
 
 
 def test_a_state_of_other_codes_is_refused():
