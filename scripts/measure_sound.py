@@ -416,7 +416,7 @@ def redrawn(model: Path, file: Path, drawn: Drawn) -> Path:
     generator = loaded.generator
     assert isinstance(generator, body_gan.Generator)
     if not drawn.near_anchors:
-        generator.anchors = torch.zeros_like(generator.anchors[:1])
+        generator.know(torch.zeros_like(generator.anchors[:1]))
     training = loaded.card["training"] | {"aside": drawn.aside}
     card = loaded.card | {"name": file.stem, "training": training}
     store.save_model(file, generator, card)

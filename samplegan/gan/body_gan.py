@@ -4,7 +4,8 @@ Some hundreds of sounds are too few for a GAN alone to find out what a drum is. 
 again; the decoder learns from each what it looks like (Kingma & Welling, 'Auto-Encoding Variational Bayes', 2014), and
 a discriminator judges sounds decoded from between the encodings, so that what lies between two drums is a drum too
 (Larsen et al., 'Autoencoding beyond pixels', 2016; Berthelot et al., 'Understanding and improving interpolation in
-autoencoders', 2019). New sounds are drawn there: near an encoded sound (an anchor), part of the way to a neighbour.
+autoencoders', 2019). New sounds are drawn there: somewhere between three encoded sounds (anchors) that are neighbours,
+of different kits where they can be. Between sounds of one kit, or one sound at two speeds, lie hardly any new ones.
 
 Rows below the bands are tracks: of partials, and that of lines (whose cells lie along frequency).
 
@@ -32,7 +33,7 @@ from samplegan.gan.layers import SelfAttention, batch_deviation, coordinates
 
 _DOUBLINGS = 4  # from the smallest map to the image
 _STYLE = 192
-_CHOICES = 3  # numbers of a latent that choose: an anchor, a neighbour, and how far towards it
+_CHOICES = 5  # numbers of a latent that choose: an anchor, two neighbours, and where between the three
 _NEIGHBOURS = 10
 _RESIDUALS = 10  # sounds around a new one, whose residuals it is given some of
 _UNSTEADINESS = 8.0
@@ -173,12 +174,13 @@ class _Decoder(nn.Module):
 class Generator(nn.Module):
     """Latents to codes to images, and images to codes.
 
-    Latents are standard normal numbers, [batch, latent_dim]; three of them choose an anchor, a neighbour and how far
-    towards it, `code_dim` step aside, the others weigh the residuals around. Codes are [batch, code_dim], or
+    Latents are standard normal numbers, [batch, latent_dim]; five of them choose an anchor, two neighbours and where
+    between them, `code_dim` step aside, the others weigh the residuals around. Codes are [batch, code_dim], or
     [batch, code_dim + component] where the amounts of residuals follow; images [batch, 3, bands + tracks, frame].
     """
 
     anchors: Tensor  # [anchor, code_dim]
+    groups: Tensor  # [anchor], whole numbers: no neighbours of each other are those of one
     residual_basis: Tensor  # [component, band, frame], of levels
     residuals: Tensor  # [anchor, component]
     bins_per_band: Tensor
@@ -205,6 +207,7 @@ class Generator(nn.Module):
         self.encoder = _Encoder(bands, frames, tracks, code_dim, encoder_width)
         self.decoder = _Decoder(bands, frames, tracks, code_dim, width)
         self.register_buffer("anchors", torch.zeros(anchors, code_dim))
+        self.register_buffer("groups", torch.arange(anchors, dtype=torch.int32))
         self.register_buffer("residual_basis", torch.zeros(0, bands, frames))
         self.register_buffer("residuals", torch.zeros(0, 0))
 
@@ -213,13 +216,22 @@ class Generator(nn.Module):
         """How many numbers make one sound."""
         return _CHOICES + self.code_dim + (_RESIDUALS if len(self.residual_basis) else 0)
 
-    def know(self, codes: Tensor, residuals: Tensor, components: int) -> None:
-        """Make the sounds of these codes [sound, code_dim] the anchors, with as much of their residuals
-        [sound, band, frame] as so many images can say.
+    def know(
+        self,
+        codes: Tensor,
+        *,
+        groups: Tensor | None = None,
+        residuals: Tensor | None = None,
+        components: int = 0,
+    ) -> None:
+        """Make the sounds of these codes [sound, code_dim] and groups [sound] (left out: each is its own) the anchors,
+        with as much of their residuals [sound, band, frame] as so many images can say.
         """
         self.anchors = codes
+        self.groups = (torch.arange(len(codes)) if groups is None else groups).to(self.groups)
+        self.residual_basis, self.residuals = self.residual_basis[:0], codes.new_zeros(0, 0)
         components = min(components, len(codes) - 1)  # more than that have no variance
-        if components <= 0:
+        if residuals is None or components <= 0:
             return
         flat = residuals.double().flatten(1)
         flat = flat - flat.mean(dim=0)
@@ -234,12 +246,11 @@ class Generator(nn.Module):
         """Latents to codes; `truncation` scales them towards the mean of the anchors, without residuals."""
         count = len(self.anchors)
         chance = 0.5 * (1.0 + torch.erf(latents[:, :_CHOICES] * 0.5**0.5))
-        anchor = self.anchors[(chance[:, 0] * count).long().clamp(max=count - 1)]
-        if count > 1:
-            anchor = anchor + (self._neighbour(anchor, chance[:, 1]) - anchor) * chance[:, 2:3]
+        first = (chance[:, 0] * count).long().clamp(max=count - 1)
+        between = torch.stack([self._between(*each) for each in zip(first, chance[:, 1:], strict=True)])
         aside = self.aside * latents[:, _CHOICES : _CHOICES + self.code_dim]
         mean = self.anchors.mean(dim=0)
-        codes = mean + (anchor + aside - mean) * truncation
+        codes = mean + (between + aside - mean) * truncation
         if not len(self.residual_basis):
             return codes
         weights = latents[:, _CHOICES + self.code_dim :] * truncation
@@ -255,18 +266,18 @@ class Generator(nn.Module):
             found.append((weight[:around, None] * nearest).sum(dim=0) / around**0.5)
         return torch.stack(found)
 
-    def _neighbour(self, anchor: Tensor, chance: Tensor) -> Tensor:
-        """One of the nearest other anchors, for each."""
-        neighbours = min(_NEIGHBOURS, len(self.anchors) - 1)
-        chosen = (chance * neighbours).long().clamp(max=neighbours - 1)
-        found = []
-        # One anchor at a time: what a sound is must not hang on the others of its batch.
-        for each, place in zip(anchor, chosen, strict=True):
-            distance = (self.anchors - each).square().sum(dim=1)
-            # A sound that training saw more often is an anchor as often, and no neighbour of itself.
-            distance = torch.where(distance > 0, distance, torch.inf)
-            found.append(self.anchors[distance.topk(neighbours, largest=False).indices[place]])
-        return torch.stack(found)
+    def _between(self, first: Tensor, chance: Tensor) -> Tensor:
+        """A code anywhere between an anchor, given its index, and two of its neighbours, as four chances say."""
+        # One at a time: what a sound is must not hang on the others of its batch.
+        anchor = self.anchors[first]
+        strangers = self.groups != self.groups[first]
+        neighbours = min(_NEIGHBOURS, int(strangers.sum()))
+        if not neighbours:
+            return anchor
+        distance = torch.where(strangers, (self.anchors - anchor).square().sum(dim=1), torch.inf)
+        chosen = (chance[:2] * neighbours).long().clamp(max=neighbours - 1)
+        others = self.anchors[distance.topk(neighbours, largest=False).indices[chosen]]
+        return shares(chance[2:]) @ torch.cat([anchor[None], others])
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes to images."""
@@ -301,7 +312,7 @@ class Generator(nn.Module):
         return self.decode(self.codes(latents))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # A model has as many anchors as its training had sounds, and perhaps no residuals.
+        # A model has as many anchors as its training had sounds, and perhaps neither groups nor residuals.
         if (stored := state_dict.get(f"{prefix}anchors")) is not None and stored.ndim == 2:
             if f"{prefix}residual_basis" not in state_dict:
                 state_dict |= {
@@ -311,6 +322,8 @@ class Generator(nn.Module):
             basis = state_dict[f"{prefix}residual_basis"]
             components = len(basis) if basis.ndim == 3 else 0
             self.anchors = self.anchors.new_zeros(len(stored), self.code_dim)
+            self.groups = torch.arange(len(stored), dtype=torch.int32, device=stored.device)
+            state_dict.setdefault(f"{prefix}groups", self.groups)
             self.residual_basis = self.residual_basis.new_zeros(components, *self.residual_basis.shape[1:])
             self.residuals = self.residuals.new_zeros(len(stored) if components else 0, components)
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -375,6 +388,12 @@ class Discriminator(nn.Module):
         matched.append(flat)
         logit: Tensor = self.logit(flat)
         return logit[:, 0], matched
+
+
+def shares(chance: Tensor) -> Tensor:
+    """Of three, from two chances [..., 2]: uniform over all that make one. → [..., 3]"""
+    cuts = chance.sort(dim=-1).values
+    return functional.pad(cuts, (0, 1), value=1.0) - functional.pad(cuts, (1, 0))
 
 
 def _bounded(raw: Tensor) -> Tensor:

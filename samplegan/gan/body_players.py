@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import deepcopy
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from samplegan.config import Training
@@ -17,6 +19,7 @@ from samplegan.representation import Representation
 
 GRAINS = 64  # draws of noise
 KNOWN_CODES = 4096  # that new codes are drawn among
+LARGEST_KIT = 0.25  # of all sounds: new ones lie between kits, unless one has more
 NEIGHBOURS = 15
 MOST_ANCHORS = 1024  # in a model
 FURTHER = 1.25  # the game is played further aside than new sounds are drawn: their place is well within it
@@ -46,6 +49,9 @@ class BodyPlayers(Players):
             min(KNOWN_CODES, len(data.training) * variations), self.generator.code_dim, device=device
         )
         self.averaged.anchors = self.generator.anchors[:1].clone()
+        self.groups = torch.from_numpy(groups_of(data)).to(device)  # of every sound
+        self.generator.groups = torch.zeros(len(self.generator.anchors), dtype=torch.int32, device=device)
+        self.averaged.groups = self.generator.groups[:1].clone()
         self.place = np.full(len(data.images), -1)
         self.place[data.training] = np.arange(len(data.training))
 
@@ -59,7 +65,9 @@ class BodyPlayers(Players):
             codes = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
             again = self.generator.decode(codes)
         slots = (self.place[indices] * self.data.images.shape[1] + variations) % len(self.generator.anchors)
+        groups = self.groups[torch.from_numpy(indices).to(self.device)]
         self.generator.anchors[torch.from_numpy(slots).to(self.device)] = mean.detach()
+        self.generator.groups[torch.from_numpy(slots).to(self.device)] = groups
         terms = {
             "reconstruction": reconstruction(
                 real, again, self.bands, self.partials, self._noisiness(again) * self.grains.mean(dim=0)
@@ -73,7 +81,7 @@ class BodyPlayers(Players):
             + settings.noisiness * terms["noisiness"]
         )
         if step >= settings.game_from_step and step % settings.game_every_steps == 0:
-            game, game_terms = self._game(real, mean.detach())
+            game, game_terms = self._game(real, mean.detach(), groups)
             weighted = weighted + game
             terms |= game_terms
         self.generator_optimiser.zero_grad(set_to_none=True)
@@ -99,7 +107,13 @@ class BodyPlayers(Players):
                 level = again[:, 0, : self.bands] + self._noisiness(again) * self.grains.mean(dim=0)
                 codes.append(code)
                 residuals.append(real[:, 0, : self.bands] - level.clamp(-1, 1))
-            generator.know(torch.cat(codes), torch.cat(residuals), self.training.residual_components)
+            sounds = torch.from_numpy(self.data.training[chosen // variations]).to(self.device)
+            generator.know(
+                torch.cat(codes),
+                groups=self.groups[sounds],
+                residuals=torch.cat(residuals),
+                components=self.training.residual_components,
+            )
         return generator.eval()
 
     def shown(self, images: Tensor) -> Tensor:
@@ -115,11 +129,11 @@ class BodyPlayers(Players):
         rest = torch.stack([level, width], dim=1)
         return torch.cat([rest, images[:, :2, self.bands :]], dim=2)
 
-    def _game(self, real: Tensor, mean: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _game(self, real: Tensor, mean: Tensor, groups: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """An update of the discriminator; the generator's loss against it, and its terms."""
         settings = self.training
         with self._precision():
-            fake = self.shown(self.generator.decode(self._between(mean)))
+            fake = self.shown(self.generator.decode(self._between(mean, groups)))
         verdict = self._judge(real, fake)
         terms = {
             "generator": generator_loss(verdict.logits),
@@ -128,17 +142,22 @@ class BodyPlayers(Players):
         game = settings.game * (terms["generator"] + settings.feature_matching * terms["feature_matching"])
         return game, {"discriminator": verdict.loss, **terms}
 
-    def _between(self, mean: Tensor) -> Tensor:
-        """Codes on the way from sounds of the batch to neighbours of theirs."""
-        anchors = self.generator.anchors
-        anchors = anchors[anchors.any(dim=1)]  # those seen so far
-        count = min(NEIGHBOURS, len(anchors) - 1)
-        nearest = torch.cdist(mean, anchors).topk(count + 1, largest=False).indices
-        chosen = torch.randint(1, count + 1, (len(mean), 1), device=mean.device)
-        neighbour = anchors[nearest.gather(1, chosen)[:, 0]]
-        way = torch.rand(len(mean), 1, device=mean.device)
-        further = FURTHER * self.generator.aside * torch.randn_like(mean)
-        return mean + (neighbour - mean) * way + further
+    def _between(self, mean: Tensor, groups: Tensor) -> Tensor:
+        """Codes anywhere between sounds of the batch and two neighbours of theirs, of other groups."""
+        seen = self.generator.anchors.any(dim=1)
+        anchors = self.generator.anchors[seen]
+        strangers = self.generator.groups[seen] != groups[:, None]
+        distance = torch.where(strangers, torch.cdist(mean, anchors), torch.inf)
+        nearest = distance.topk(min(NEIGHBOURS, len(anchors)), largest=False).indices
+        few = strangers.sum(dim=1, keepdim=True).clamp(max=nearest.shape[1])
+        chance = torch.rand(len(mean), 4, device=mean.device)
+        others = anchors[nearest.gather(1, (chance[:, :2] * few).long().clamp(max=nearest.shape[1] - 1))]
+        # Where there are no strangers, as in the first steps, a sound stays where it is.
+        others = torch.where(few[:, :, None] > 0, others, mean[:, None])
+        between = (
+            body_gan.shares(chance[:, 2:])[:, :, None] * torch.cat([mean[:, None], others], dim=1)
+        ).sum(dim=1)
+        return between + FURTHER * self.generator.aside * torch.randn_like(mean)
 
     def _noisiness(self, images: Tensor) -> Tensor:
         return self.share * (images[:, 2, : self.bands] + 1) / 2
@@ -160,3 +179,15 @@ def body_half_width() -> float:
     from samplegan.representation.body import NARROWEST_DB, WIDEST_DB
 
     return 0.5 * (WIDEST_DB - NARROWEST_DB)
+
+
+def groups_of(data: Dataset) -> NDArray[np.int32]:
+    """Numbers that tell which sounds of a dataset are alike: those of one kit, and a sound and itself at other speeds.
+    Of a kit with many of all sounds each stands for itself, or others would have too much of the few that are left.
+    """
+    kits = [sound.kit for sound in data.sounds] or [str(index) for index in range(len(data.images))]
+    counts = Counter(kits)
+    names = [
+        kit if counts[kit] <= LARGEST_KIT * len(kits) else f"{kit}/{index}" for index, kit in enumerate(kits)
+    ]
+    return np.unique(names, return_inverse=True)[1].astype(np.int32)

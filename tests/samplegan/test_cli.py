@@ -48,7 +48,7 @@ def tiny_model(tmp_path_factory):
         "data": {"licences": {"CC0-1.0": 1}},
     }
     generator = build_generator(training, representation)
-    generator.anchors = torch.randn(9, 8)
+    generator.know(torch.randn(9, 8))
     store.save_model(path, generator, card)
     return path
 

@@ -49,7 +49,7 @@ def save(path: Path) -> None:
     generator = build_generator(training, REPRESENTATION)
     images = np.stack([REPRESENTATION.analyse(kick(index)) for index in range(12)])
     with torch.no_grad():
-        generator.anchors = generator.encode(torch.from_numpy(images))[0]
+        generator.know(generator.encode(torch.from_numpy(images))[0])
     card = {
         "name": "kick",
         "category": "kick",

@@ -36,7 +36,7 @@ def generator_of(architecture="body-gan"):
     torch.manual_seed(0)
     generator = build_generator(*KINDS[architecture])
     if architecture == "body-gan":
-        generator.know(torch.randn(7, 8), 0.1 * torch.randn(7, 32, 16), 3)
+        generator.know(torch.randn(7, 8), residuals=0.1 * torch.randn(7, 32, 16), components=3)
     return generator.eval()
 
 

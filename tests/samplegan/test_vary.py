@@ -40,7 +40,7 @@ def saved(path, name="tiny", architecture="body-gan", category="kick"):
     if architecture == "body-gan":
         images = np.stack([representation.analyse(kick(index)) for index in range(12)])
         with torch.no_grad():
-            generator.anchors = generator.encode(torch.from_numpy(images))[0]
+            generator.know(generator.encode(torch.from_numpy(images))[0])
     card = {
         "name": name,
         "category": category,

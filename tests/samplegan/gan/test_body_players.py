@@ -1,5 +1,7 @@
 """A step of `body-gan`, and what its discriminator is shown."""
 
+import dataclasses
+import itertools
 from functools import cache
 
 import numpy as np
@@ -8,8 +10,8 @@ import torch
 
 from samplegan import synth
 from samplegan.config import ImageSettings, Training
-from samplegan.dataset import Dataset, training_sound
-from samplegan.gan.body_players import GAIN_DB, SILENT, BodyPlayers
+from samplegan.dataset import Dataset, Sound, training_sound
+from samplegan.gan.body_players import GAIN_DB, SILENT, BodyPlayers, groups_of
 from samplegan.gan.losses import gradient_penalty
 from samplegan.gan.players import build_players
 from samplegan.representation import representation_for
@@ -195,19 +197,40 @@ def test_every_sound_has_its_own_place_among_the_known_codes():
 
 def test_codes_between_sounds_lie_between_them():
     players = players_of(aside=0.0)
-    players.generator.anchors.copy_(torch.randn(48, 8))
-    mean = players.generator.anchors[:4].clone()
+    known = players.generator
+    known.anchors.copy_(torch.randn(48, 8))
+    known.groups.copy_(torch.arange(48) // 2)
     torch.manual_seed(4)
     for _ in range(10):
-        between = players._between(mean)
-        # On a straight way to one of the known codes.
-        way = between - mean
-        ways = players.generator.anchors[None] - mean[:, None]
-        along = torch.nn.functional.cosine_similarity(way[:, None], ways, dim=2)
-        length = way.norm(dim=1)
-        best = along.argmax(dim=1)
-        assert torch.all((along.max(dim=1).values > 0.999) | (length < 1e-3))
-        assert torch.all(length <= ways[torch.arange(4), best].norm(dim=1) + 1e-5)
+        between = players._between(known.anchors[:4].clone(), known.groups[:4])
+        for code, own, group in zip(between, known.anchors[:4], known.groups[:4], strict=True):
+            others = known.anchors[known.groups != group]
+            corners = torch.stack(
+                [torch.stack([own, *pair]) for pair in itertools.combinations_with_replacement(others, 2)]
+            )
+            # In the triangle of its own code and two others: shares that make one, and make the code.
+            system = torch.cat([corners.transpose(1, 2), torch.ones(len(corners), 1, 3)], dim=1).double()
+            wanted = torch.cat([code, torch.ones(1)]).double()
+            found = torch.linalg.pinv(system) @ wanted
+            apart = (torch.einsum("pij,pj->pi", system, found) - wanted).abs().amax(dim=1)
+            assert torch.any((apart < 1e-5) & (found.amin(dim=1) > -1e-5))
+
+
+def test_what_has_no_stranger_stays_where_it_is():
+    players = players_of(aside=0.0)
+    mean = torch.randn(4, 8)
+    players.generator.anchors.copy_(torch.randn(48, 8))
+    torch.testing.assert_close(players._between(mean, torch.zeros(4, dtype=torch.int32)), mean)
+    assert not torch.any(torch.isclose(players._between(mean, torch.ones(4, dtype=torch.int32)), mean))
+
+
+def test_sounds_of_one_kit_are_one_group_unless_it_has_many_of_all():
+    kits = ["a"] * 4 + ["b"] * 10 + ["c"] * 3 + ["d"] * 3
+    sounds = tuple(Sound(f"{index}", kit, "", content=f"{index}") for index, kit in enumerate(kits))
+    found = groups_of(dataclasses.replace(data(), images=np.zeros((20, 1)), sounds=sounds))
+    for kit, size in (("a", 1), ("b", 10), ("c", 1), ("d", 1)):
+        assert len({found[index] for index, each in enumerate(kits) if each == kit}) == size
+    assert len(set(found)) == 13
 
 
 def test_a_model_has_its_own_codes_of_the_sounds_as_anchors():
@@ -222,6 +245,9 @@ def test_a_model_has_its_own_codes_of_the_sounds_as_anchors():
             images = data().batch(data().training[:5], np.full(5, variation))
             codes, _ = generator.encode(torch.from_numpy(images))
             assert torch.cdist(codes, generator.anchors).min(dim=1).values.max() < 1e-3
+    groups = generator.groups[torch.cdist(codes, generator.anchors).argmin(dim=1)]
+    assert torch.equal(groups, players.groups[data().training[:5]])
+    assert len(set(generator.groups.tolist())) == 24  # a sound and itself at another speed are one group
     again = players.exported()
     assert torch.equal(again.anchors, generator.anchors)
     assert torch.equal(again.residual_basis, generator.residual_basis)
