@@ -4,8 +4,8 @@ Some hundreds of sounds are too few for a GAN alone to find out what a drum is. 
 again; the decoder learns from each what it looks like (Kingma & Welling, 'Auto-Encoding Variational Bayes', 2014), and
 a discriminator judges sounds decoded from between the encodings, so that what lies between two drums is a drum too
 (Larsen et al., 'Autoencoding beyond pixels', 2016; Berthelot et al., 'Understanding and improving interpolation in
-autoencoders', 2019). New sounds are drawn there: somewhere between three encoded sounds (anchors) that are neighbours,
-of different kits where they can be. Between sounds of one kit, or one sound at two speeds, lie hardly any new ones.
+autoencoders', 2019). New sounds are drawn there: near an encoded sound (an anchor), part of the way to a neighbour of
+another kit. Between sounds of one kit, or one sound at two speeds, lie hardly any new ones.
 
 Rows below the bands are tracks: of partials, and that of lines (whose cells lie along frequency).
 
@@ -33,7 +33,7 @@ from samplegan.gan.layers import SelfAttention, batch_deviation, coordinates
 
 _DOUBLINGS = 4  # from the smallest map to the image
 _STYLE = 192
-_CHOICES = 5  # numbers of a latent that choose: an anchor, two neighbours, and where between the three
+_CHOICES = 3  # numbers of a latent that choose: an anchor, a neighbour, and how far towards it
 _NEIGHBOURS = 10
 _RESIDUALS = 10  # sounds around a new one, whose residuals it is given some of
 _UNSTEADINESS = 8.0
@@ -174,8 +174,8 @@ class _Decoder(nn.Module):
 class Generator(nn.Module):
     """Latents to codes to images, and images to codes.
 
-    Latents are standard normal numbers, [batch, latent_dim]; five of them choose an anchor, two neighbours and where
-    between them, `code_dim` step aside, the others weigh the residuals around. Codes are [batch, code_dim], or
+    Latents are standard normal numbers, [batch, latent_dim]; three of them choose an anchor, a neighbour and how far
+    towards it, `code_dim` step aside, the others weigh the residuals around. Codes are [batch, code_dim], or
     [batch, code_dim + component] where the amounts of residuals follow; images [batch, 3, bands + tracks, frame].
     """
 
@@ -267,7 +267,7 @@ class Generator(nn.Module):
         return torch.stack(found)
 
     def _between(self, first: Tensor, chance: Tensor) -> Tensor:
-        """A code anywhere between an anchor, given its index, and two of its neighbours, as four chances say."""
+        """A code on the way from an anchor, given its index, to one of its neighbours, as two chances say."""
         # One at a time: what a sound is must not hang on the others of its batch.
         anchor = self.anchors[first]
         strangers = self.groups != self.groups[first]
@@ -275,9 +275,9 @@ class Generator(nn.Module):
         if not neighbours:
             return anchor
         distance = torch.where(strangers, (self.anchors - anchor).square().sum(dim=1), torch.inf)
-        chosen = (chance[:2] * neighbours).long().clamp(max=neighbours - 1)
-        others = self.anchors[distance.topk(neighbours, largest=False).indices[chosen]]
-        return shares(chance[2:]) @ torch.cat([anchor[None], others])
+        chosen = (chance[0] * neighbours).long().clamp(max=neighbours - 1)
+        neighbour = self.anchors[distance.topk(neighbours, largest=False).indices[chosen]]
+        return anchor + (neighbour - anchor) * chance[1]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes to images."""
@@ -388,12 +388,6 @@ class Discriminator(nn.Module):
         matched.append(flat)
         logit: Tensor = self.logit(flat)
         return logit[:, 0], matched
-
-
-def shares(chance: Tensor) -> Tensor:
-    """Of three, from two chances [..., 2]: uniform over all that make one. → [..., 3]"""
-    cuts = chance.sort(dim=-1).values
-    return functional.pad(cuts, (0, 1), value=1.0) - functional.pad(cuts, (1, 0))
 
 
 def _bounded(raw: Tensor) -> Tensor:

@@ -143,21 +143,19 @@ class BodyPlayers(Players):
         return game, {"discriminator": verdict.loss, **terms}
 
     def _between(self, mean: Tensor, groups: Tensor) -> Tensor:
-        """Codes anywhere between sounds of the batch and two neighbours of theirs, of other groups."""
+        """Codes on the way from sounds of the batch to neighbours of theirs, of other groups."""
         seen = self.generator.anchors.any(dim=1)
         anchors = self.generator.anchors[seen]
         strangers = self.generator.groups[seen] != groups[:, None]
         distance = torch.where(strangers, torch.cdist(mean, anchors), torch.inf)
         nearest = distance.topk(min(NEIGHBOURS, len(anchors)), largest=False).indices
         few = strangers.sum(dim=1, keepdim=True).clamp(max=nearest.shape[1])
-        chance = torch.rand(len(mean), 4, device=mean.device)
-        others = anchors[nearest.gather(1, (chance[:, :2] * few).long().clamp(max=nearest.shape[1] - 1))]
+        chosen = (torch.rand(len(mean), 1, device=mean.device) * few).long().clamp(max=nearest.shape[1] - 1)
         # Where there are no strangers, as in the first steps, a sound stays where it is.
-        others = torch.where(few[:, :, None] > 0, others, mean[:, None])
-        between = (
-            body_gan.shares(chance[:, 2:])[:, :, None] * torch.cat([mean[:, None], others], dim=1)
-        ).sum(dim=1)
-        return between + FURTHER * self.generator.aside * torch.randn_like(mean)
+        neighbour = torch.where(few > 0, anchors[nearest.gather(1, chosen)[:, 0]], mean)
+        way = torch.rand(len(mean), 1, device=mean.device)
+        further = FURTHER * self.generator.aside * torch.randn_like(mean)
+        return mean + (neighbour - mean) * way + further
 
     def _noisiness(self, images: Tensor) -> Tensor:
         return self.share * (images[:, 2, : self.bands] + 1) / 2

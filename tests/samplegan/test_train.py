@@ -43,7 +43,7 @@ training:
   control_sounds: 0
 """
 IMAGES = {"body-gan": "body", "stereo-dcgan": "compact"}
-LATENTS = {"body-gan": 5 + 8 + 10, "stereo-dcgan": 8}  # choices, code, weights of residuals
+LATENTS = {"body-gan": 3 + 8 + 10, "stereo-dcgan": 8}  # choices, code, weights of residuals
 
 
 synthesise = functools.cache(synth.synthesise)  # nearly half of the time of so short a training

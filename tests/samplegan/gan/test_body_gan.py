@@ -1,7 +1,5 @@
 """The autoencoder and the game's judge: shapes, gradients, and where new sounds are drawn."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -9,13 +7,13 @@ import torch
 from samplegan import synth
 from samplegan.config import ImageSettings
 from samplegan.dataset import training_sound
-from samplegan.gan.body_gan import Discriminator, Generator, shares
+from samplegan.gan.body_gan import Discriminator, Generator
 from samplegan.gan.layers import SelfAttention
 from samplegan.gan.losses import reconstruction
 from samplegan.representation import representation_for
 
 FRAMES = 16
-NONE, WHOLE = -12.0, 12.0  # of a latent: a chance of 0 and of 1
+NOWHERE = -12.0  # of a latent that chooses: the first anchor, the nearest neighbour, none of the way
 
 
 def generator_of(bands=32, partials=1, anchors=5, **changes):
@@ -27,20 +25,15 @@ def generator_of(bands=32, partials=1, anchors=5, **changes):
 
 
 def latents_of(generator, *choices, aside=0.0):
-    """Latents of which the five that choose are told."""
+    """Latents of which the first three are told."""
     latents = torch.full((1, generator.latent_dim), aside)
-    latents[0, :5] = torch.tensor(choices)
+    latents[0, :3] = torch.tensor(choices)
     return latents
 
 
 def choice(index, count):
     """The normal number that chooses `index` of `count`."""
-    return normal((index + 0.5) / count)
-
-
-def normal(chance):
-    """The normal number below which so many are."""
-    return float(torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(chance)))
+    return float(torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor((index + 0.5) / count)))
 
 
 # --- shapes and gradients
@@ -135,26 +128,22 @@ def test_a_wobble_is_seen_larger_than_a_slope():
 
 
 @pytest.mark.parametrize("index", range(5))
-def test_an_anchor_is_hit_when_the_step_aside_is_zero_and_its_share_is_all(index):
+def test_an_anchor_is_hit_when_the_step_aside_and_the_way_are_zero(index):
     generator = generator_of()
-    codes = generator.codes(latents_of(generator, choice(index, 5), 0.3, -0.4, WHOLE, WHOLE))
+    codes = generator.codes(latents_of(generator, choice(index, 5), 0.3, NOWHERE))
     torch.testing.assert_close(codes[0], generator.anchors[index], atol=1e-6, rtol=1e-6)
 
 
-def test_new_codes_lie_between_an_anchor_and_two_of_its_neighbours():
+def test_a_whole_way_ends_at_a_neighbour():
     generator = generator_of(anchors=40)
     anchor = generator.anchors[7]
     nearest = (generator.anchors - anchor).norm(dim=1).argsort()
-    for one, other in itertools.product(range(0, 10, 3), range(1, 10, 4)):
-        corners = torch.stack(
-            [anchor, generator.anchors[nearest[1 + one]], generator.anchors[nearest[1 + other]]]
-        )
-        chosen = (choice(7, 40), choice(one, 10), choice(other, 10))
-        for way, wanted in (((NONE, NONE), 2), ((WHOLE, NONE), 1), ((WHOLE, WHOLE), 0)):
-            codes = generator.codes(latents_of(generator, *chosen, *way))
-            torch.testing.assert_close(codes[0], corners[wanted], atol=1e-5, rtol=1e-5)
-        middle = generator.codes(latents_of(generator, *chosen, normal(2 / 3), normal(1 / 3)))
-        torch.testing.assert_close(middle[0], corners.mean(dim=0), atol=1e-5, rtol=1e-5)
+    for number in range(10):
+        codes = generator.codes(latents_of(generator, choice(7, 40), choice(number, 10), -NOWHERE))
+        neighbour = generator.anchors[nearest[1 + number]]
+        torch.testing.assert_close(codes[0], neighbour, atol=1e-5, rtol=1e-5)
+        half = generator.codes(latents_of(generator, choice(7, 40), choice(number, 10), 0.0))
+        torch.testing.assert_close(half[0], (anchor + neighbour) / 2, atol=1e-5, rtol=1e-5)
 
 
 def test_sounds_of_one_group_are_no_neighbours():
@@ -164,27 +153,17 @@ def test_sounds_of_one_group_are_no_neighbours():
     for index, nearer in ((3, True), (30, False)):
         latents = torch.randn(200, generator.latent_dim)
         latents[:, 0] = choice(index, 40)
-        latents[:, 3], latents[:, 4] = NONE, 0.0  # nothing of the anchor itself
+        latents[:, 2] = -NOWHERE  # nothing of the anchor itself
         codes = generator.codes(latents)
         assert torch.all((codes.mean(dim=1) > 50.0) == nearer)
     generator.groups[:] = 0  # nobody is a stranger
     torch.testing.assert_close(generator.codes(latents), generator.anchors[30].expand(200, -1))
 
 
-def test_shares_are_uniform_over_all_that_make_one():
-    found = shares(torch.rand(20_000, 2, generator=torch.Generator().manual_seed(1)))
-    torch.testing.assert_close(found.sum(dim=1), torch.ones(20_000))
-    assert found.min() >= 0.0
-    # Dirichlet (1, 1, 1): mean 1/3, variance 1/18, any two correlated by -1/2.
-    torch.testing.assert_close(found.mean(dim=0), torch.full((3,), 1 / 3), atol=0.01, rtol=0)
-    wanted = (torch.eye(3) - 1 / 3) / 12
-    torch.testing.assert_close(found.T.cov(), wanted, atol=0.003, rtol=0)
-
-
 def test_every_anchor_is_chosen_alike():
     generator = generator_of(anchors=4)
     latents = torch.randn(4000, generator.latent_dim, generator=torch.Generator().manual_seed(1))
-    latents[:, 3:5], latents[:, 5:] = WHOLE, 0.0
+    latents[:, 2], latents[:, 3:] = NOWHERE, 0.0
     chosen = torch.cdist(generator.codes(latents), generator.anchors).argmin(dim=1)
     assert torch.bincount(chosen, minlength=4).min() > 900
 
@@ -192,11 +171,11 @@ def test_every_anchor_is_chosen_alike():
 @pytest.mark.parametrize("aside", [0.0, 0.5, 2.0])
 def test_the_step_aside_is_as_long_as_it_is_set(aside):
     generator = generator_of(aside=aside)
-    straight = latents_of(generator, 0.4, -0.2, 0.1, 0.3, -0.5)
+    straight = latents_of(generator, 0.4, -0.2, 0.1)
     moved = straight.clone()
-    moved[:, 5:] = torch.randn(1, 8)
+    moved[:, 3:] = torch.randn(1, 8)
     difference = generator.codes(moved) - generator.codes(straight)
-    torch.testing.assert_close(difference, aside * moved[:, 5:], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(difference, aside * moved[:, 3:], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("anchors", [1, 2, 30])
@@ -212,7 +191,7 @@ def test_truncation_draws_towards_the_mean(anchors):
 def test_extreme_latents_are_codes_too():
     generator = generator_of()
     for value in (-40.0, 40.0):
-        latents = latents_of(generator, *[value] * 5)
+        latents = latents_of(generator, value, value, value)
         assert torch.isfinite(generator.codes(latents)).all()
 
 
@@ -268,7 +247,7 @@ def test_residuals_come_from_the_sounds_around():
     generator.residuals[20:] = 0.0
     latents = torch.randn(30, generator.latent_dim)
     latents[:15, 0], latents[15:, 0] = choice(3, 40), choice(30, 40)
-    latents[:, 3:5] = WHOLE
+    latents[:, 2] = NOWHERE
     amounts = generator.codes(latents)[:, 8:].abs().sum(dim=1)
     assert amounts[:15].min() > 0.0
     assert amounts[15:].max() == 0.0
@@ -305,17 +284,17 @@ def test_silence_has_no_residual(monkeypatch):
 
 def test_without_components_nothing_is_kept():
     generator, _ = knowing(components=0)
-    assert generator.latent_dim == 5 + 8
-    assert generator.codes(torch.randn(2, 13)).shape == (2, 8)
+    assert generator.latent_dim == 3 + 8
+    assert generator.codes(torch.randn(2, 11)).shape == (2, 8)
 
 
 def test_other_anchors_have_other_residuals_or_none():
     generator, _ = knowing(anchors=12)
     generator.know(torch.randn(3, 8))
-    assert generator.latent_dim == 5 + 8
+    assert generator.latent_dim == 3 + 8
     fresh = generator_of()
     fresh.load_state_dict(generator.state_dict())
-    latents = torch.randn(2, 13)
+    latents = torch.randn(2, 11)
     assert torch.equal(fresh(latents), generator(latents))
 
 
@@ -359,7 +338,7 @@ def test_residuals_are_part_of_a_state_and_an_older_one_has_none():
     torch.testing.assert_close(fresh(latents), trained(latents), atol=1e-6, rtol=1e-5)
     older = {name: value for name, value in trained.state_dict().items() if "residual" not in name}
     fresh.load_state_dict(older)
-    assert fresh.latent_dim == 13
+    assert fresh.latent_dim == 11
     assert torch.equal(fresh.anchors, trained.anchors)
     for broken in ({"residual_basis": torch.tensor(1.0)}, {"residuals": torch.zeros(3, 6)}):
         with pytest.raises(RuntimeError, match="residual"):

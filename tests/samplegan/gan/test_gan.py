@@ -34,7 +34,7 @@ def test_every_architecture_draws_what_it_is_asked_for():
     assert isinstance(networks.generator, body_gan.Generator)
     assert isinstance(networks.discriminator, body_gan.Discriminator)
     assert networks.generator.decoder.track_count == 2
-    assert networks.generator.latent_dim == 5 + Training().code_dim
+    assert networks.generator.latent_dim == 3 + Training().code_dim
     networks = build_networks(Training(architecture="stereo-dcgan", latent_dim=7), COMPACT)
     assert isinstance(networks.generator, stereo_dcgan.Generator)
     assert isinstance(networks.discriminator, stereo_dcgan.Discriminator)

@@ -237,6 +237,19 @@ def test_noise_comes_back_with_its_grain():
     assert abs(given - wanted) < 0.15 * wanted
 
 
+def test_what_lies_around_a_body_is_noise_and_no_bundle_of_tones():
+    """An even level around 250 Hz comes back as uneven as noise is; tones would hold theirs (and did: 2 dB)."""
+    from scipy.signal import stft
+
+    image = np.full((2, KICK.rows, KICK.frames), -1.0, dtype=np.float32)
+    image[0, :8] = -0.3
+    audio = KICK.synthesise(image, seed=3)[0]
+    _, seconds, spectrum = stft(audio, fs=SAMPLE_RATE, nperseg=512, noverlap=384)
+    heard = (seconds > 0.02) & (seconds < LENGTH_SECONDS - 0.02)
+    level_db = 20 * np.log10(np.abs(spectrum[2:6, heard]) + 1e-9)
+    assert level_db.std(axis=1).mean() == pytest.approx(5.6, abs=0.6)  # of Rayleigh's distribution in decibels
+
+
 @pytest.mark.parametrize("name", ["snare", "clap", "cymbal"])
 def test_a_third_channel_says_how_noisy(name):
     """-1: as smooth as the levels are drawn, 1: the usual share; to the ear of the representation's own window."""
