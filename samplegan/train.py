@@ -57,7 +57,7 @@ class TrainResult:
     skipped: tuple[tuple[str, str], ...]
     last: dict[str, float]
     best_step: int = 0  # whose weights the model has
-    in_vain: int = 0  # validations after it that found none better, if these ended the training
+    in_vain: int = 0  # the last validations that found none better, if these ended the training
 
     def summary(self) -> str:
         """What a person wants to know at the end."""
@@ -70,8 +70,7 @@ class TrainResult:
         if self.in_vain:
             lines.insert(
                 1,
-                f"  ended     by itself: {self.in_vain} looks at held-out sounds since step {self.best_step} found "
-                "nothing better",
+                f"  ended     by itself: the last {self.in_vain} looks at held-out sounds found nothing better",
             )
         if self.skipped:
             lines.insert(
@@ -155,7 +154,7 @@ class _Best:
 
     score: float | None = None
     step: int = 0
-    since: int = 0  # validations after it, none of them better
+    since: int = 0  # validations after it, or after the first that could not be better, none of them better
 
 
 @dataclass
@@ -487,7 +486,9 @@ class _Sitting:
         if state.best.score is not None and validation.score >= state.best.score and validation.score > 0.0:
             return replace(state.best, since=state.best.since + 1)
         store.save_model(file, self.players.exported(), self._card(validation))
-        return _Best(validation.score, state.step)
+        # Nothing is better than 0: what is learned from then on are, sooner or later, copies.
+        since = state.best.since + 1 if state.best.score == 0.0 else 0
+        return _Best(validation.score, state.step, since)
 
     def _card(self, validation: Validation) -> dict[str, Any]:
         run, state = self.run, self.state

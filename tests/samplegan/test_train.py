@@ -214,6 +214,13 @@ def test_patience_is_counted_from_the_last_better_model(tmp_path, monkeypatch):
     assert result.steps == 12 and steps_of() == 10
 
 
+def test_what_cannot_be_better_does_not_train_for_ever(tmp_path, monkeypatch):
+    scored(monkeypatch, 3.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+    result = train(pack_of(tmp_path, validate_steps=2, patience=3), quiet=True, threads=1)
+    assert result.steps == 10 and steps_of() == 10
+    assert "the last 3 looks at held-out sounds found nothing better" in result.summary()
+
+
 def test_a_look_at_where_a_run_was_stopped_is_no_part_of_it(tmp_path, monkeypatch):
     """The run that never stopped does not look there, and must end with the same model and the same patience."""
     pack = pack_of(tmp_path, validate_steps=4)

@@ -247,7 +247,9 @@ def test_what_lies_around_a_body_is_noise_and_no_bundle_of_tones():
     _, seconds, spectrum = stft(audio, fs=SAMPLE_RATE, nperseg=512, noverlap=384)
     heard = (seconds > 0.02) & (seconds < LENGTH_SECONDS - 0.02)
     level_db = 20 * np.log10(np.abs(spectrum[2:6, heard]) + 1e-9)
-    assert level_db.std(axis=1).mean() == pytest.approx(5.6, abs=0.6)  # of Rayleigh's distribution in decibels
+    assert level_db.std(axis=1).mean() == pytest.approx(
+        5.6, abs=0.6
+    )  # of Rayleigh's distribution in decibels
 
 
 @pytest.mark.parametrize("name", ["snare", "clap", "cymbal"])
