@@ -52,14 +52,14 @@ class ImageSettings:
     lines: bool = False  # whether its noise has lines of metal in it (body)
 
 
-# One moving partial explains the low band of a kick to -20 dB; snares and toms have two modes. Cymbals and hats are
-# many close lines.
+# One moving partial explains the low band of a kick to -20 dB; snares and toms have two modes. What they leave there is
+# noise, but for toms, whose window is long enough for the modes left. Cymbals and hats are many close lines.
 _METAL = ImageSettings(bands=96, window_samples=1024, linear_bins=12, lines=True)
 _CATEGORY_IMAGES = {
-    "kick": ImageSettings(partials=1),
-    "snare": ImageSettings(partials=2),
+    "kick": ImageSettings(partials=1, tonal_below_hz=0.0),
+    "snare": ImageSettings(partials=2, tonal_below_hz=0.0),
     "tom": ImageSettings(partials=2, highest_partial_hz=600.0, window_samples=1024, linear_bins=12),
-    "perc": ImageSettings(partials=1, highest_partial_hz=1200.0, lines=True),
+    "perc": ImageSettings(partials=1, highest_partial_hz=1200.0, tonal_below_hz=0.0, lines=True),
     "hat_closed": ImageSettings(lines=True),
     "hat_open": _METAL,
     "cymbal": _METAL,

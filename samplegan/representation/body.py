@@ -72,14 +72,6 @@ class BodyPlan(CompactPlan):
         self.floor_power = np.float32((10.0 ** (self.floor_db / 20.0) * self.scale.reference_magnitude) ** 2)
 
     @cached_property
-    def octaves_above_tonal(self) -> F32:
-        """As in `compact`; but where partials have been taken out, what is left is noise all the way down. Taken for
-        tones it came back as a bundle of lines that waver."""
-        if self.spec.partials:
-            return np.ones(self.stft.bins, dtype=np.float32)
-        return super().octaves_above_tonal
-
-    @cached_property
     def tracker(self) -> PartialTracker:
         """Control points at the centres of the frame cells, the first at the onset."""
         centres = self.frame_grid.centres * (self.spec.hop_samples / SAMPLE_RATE)
