@@ -41,6 +41,7 @@ from samplegan.wall import wall_png
 LOG_EVERY_STEPS = 25
 PREVIEW_SOUNDS = 25
 MOST_RETURNS = 3  # of one run, after it diverged
+SETTLED = 2  # times as long as before the game has begun: from there on models count
 BEST_MODEL = "best.safetensors"
 LAST_MODEL = "last.safetensors"
 
@@ -482,13 +483,21 @@ class _Sitting:
         picture = wall_png(validation.held_out[:PREVIEW_SOUNDS], validation.generated[:PREVIEW_SOUNDS])
         write_atomic(self.run.folder / "previews" / f"step-{state.step:07}.png", picture)
         self._log(validation.scores)
+        best = state.best
+        if self._is_early(best.step) and not self._is_early(state.step):
+            best = _Best()
         # Of models as near as can be asked for (0) the latest: it has learned longest.
-        if state.best.score is not None and validation.score >= state.best.score and validation.score > 0.0:
-            return replace(state.best, since=state.best.since + 1)
+        if best.score is not None and validation.score >= best.score and validation.score > 0.0:
+            return replace(best, since=best.since + 1)
         store.save_model(file, self.players.exported(), self._card(validation))
         # Nothing is better than 0: what is learned from then on are, sooner or later, copies.
-        since = state.best.since + 1 if state.best.score == 0.0 else 0
+        since = best.since + 1 if best.score == 0.0 else 0
         return _Best(validation.score, state.step, since)
+
+    def _is_early(self, step: int) -> bool:
+        """Whether a model has hardly learned: it draws vaguely, and can so be nearer to kits that it does not know than
+        kits are to each other. It is kept until there is one that has learned."""
+        return self.state.started_from is None and step < SETTLED * self.training.game_from_step
 
     def _card(self, validation: Validation) -> dict[str, Any]:
         run, state = self.run, self.state

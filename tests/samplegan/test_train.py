@@ -214,6 +214,16 @@ def test_patience_is_counted_from_the_last_better_model(tmp_path, monkeypatch):
     assert result.steps == 12 and steps_of() == 10
 
 
+def test_a_model_that_has_hardly_learned_is_kept_until_there_is_one_that_has(tmp_path, monkeypatch):
+    """A vague model may be nearer to held-out kits than its training sounds are: that is no merit of it."""
+    scored(monkeypatch, 0.0, 3.0, 0.0, 5.0, 6.0, 7.0)  # steps 2, 4, 6; from 8 on they count
+    pack = pack_of(tmp_path, validate_steps=2, game_from_step=4)
+    train(pack, steps=6, quiet=True, threads=1)
+    assert steps_of() == 6
+    result = train(pack, resume=True, quiet=True, threads=1)
+    assert result.steps == 12 and steps_of() == 8
+
+
 def test_what_cannot_be_better_does_not_train_for_ever(tmp_path, monkeypatch):
     scored(monkeypatch, 3.0, 0.0, 0.0, 1.0, 0.0, 0.0)
     result = train(pack_of(tmp_path, validate_steps=2, patience=3), quiet=True, threads=1)
