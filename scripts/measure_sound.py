@@ -487,7 +487,8 @@ def overview_section(rows: Sequence[Sequence[str]]) -> str:
     )
     return (
         "## At a glance\n\nIn brackets the floor: what real sounds of other kits reach. It is as near as can be hoped "
-        "for. Sections dated before 2026-11-22, and the ablations, are of models without residuals.\n\n"
+        "for. Sections dated before 2026-11-22, and the ablations, are of models without residuals, drawn towards\n"
+        "neighbours of any kit.\n\n"
         f"{table(header, rows)}"
     )
 
@@ -516,7 +517,7 @@ def bundled_section(rows: Sequence[Sequence[str]], signed: str) -> str:
 What `samplegan render` draws from when nothing else is named. They learned from sounds of the synthesiser and from the
 few real ones that are free, and are held here against real sounds of the kits held out below, without those free ones.
 The synthesiser's ranges were fitted to the other kits (`scripts/calibrate_synth.py`), whose sounds themselves make the
-floor, in brackets; *synthesiser* is how near it comes by itself. The kick's model has no residuals yet.
+floor, in brackets; *synthesiser* is how near it comes by itself.
 
 {table(("", "held out", *BESIDE_THE_FLOOR, *ALONE, "synthesiser: MMD", "cov", "KS", "targets met"), rows)}
 
