@@ -38,7 +38,8 @@ def decaying_noise(seed: int, decay_seconds: float = 0.15) -> np.ndarray:
 def pitch_hz(audio: np.ndarray) -> float:
     """The strongest frequency of `audio[sample]`, to a fraction of a cent."""
     size = 1 << 17
-    spectrum = np.abs(np.fft.rfft(audio[2000:20000] * np.hanning(18000), size))
+    ringing = audio[2000:20000]
+    spectrum = np.abs(np.fft.rfft(ringing * np.hanning(len(ringing)), size))
     peak = int(np.argmax(spectrum))
     before, here, after = np.log(spectrum[peak - 1 : peak + 2])
     return float((peak + 0.5 * (before - after) / (before - 2 * here + after)) * SAMPLE_RATE / size)

@@ -9,7 +9,7 @@ import pytest
 from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE
 from samplegan.config import ImageSettings, category_image
 from samplegan.representation import representation_for
-from samplegan.representation.body import frequency_hz
+from samplegan.representation.body import frequency_hz, frequency_row
 
 sys.path.insert(0, str(Path(__file__).parent))
 from known_sounds import (
@@ -98,6 +98,17 @@ def test_a_clipped_kick_keeps_its_fundamental(drive_db):
     level_db = fundamental_db(sound)
     assert drive_db < 30.0 or 1.8 < level_db < 2.2
     assert abs(fundamental_db(there_and_back(KICK, sound)) - level_db) < 0.5
+
+
+@pytest.mark.parametrize(("fall_db", "heard_hz"), [(0.0, 200.0), (70.0, 50.0)], ids=["rings", "fades"])
+def test_a_body_follows_its_track_as_long_as_it_stands_out(fall_db, heard_hz):
+    """Behind that a track means nothing: models draw what they like there."""
+    image = np.full((2, KICK.rows, KICK.frames), -1.0, dtype=np.float32)
+    course = np.linspace(0.0, 1.0, KICK.frames, dtype=np.float32)
+    image[0, -1] = 1.0 - fall_db * course / KICK.decibels_per_unit
+    image[1, -1] = frequency_row(np.where(course < 0.5, 50.0, 200.0).astype(np.float32))
+    end = KICK.synthesise(image)[0, LENGTH // 2 :]
+    assert pitch_hz(end) == pytest.approx(heard_hz, rel=0.02)
 
 
 def test_a_pitch_that_is_drawn_is_heard():
