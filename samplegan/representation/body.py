@@ -40,6 +40,7 @@ from dsp.partial import PartialTracker
 from dsp.phase import griffin_lim, raar
 from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE
 from samplegan.representation.compact import GRAIN_SECONDS, CompactPlan
+from samplegan.representation.course import steady
 
 if TYPE_CHECKING:
     from samplegan.representation import Representation
@@ -51,9 +52,6 @@ PARTIAL_OCTAVES = 6.0  # up to 1600 Hz
 NARROWEST_DB, WIDEST_DB = -48.0, 12.0  # of the side over the middle
 # The fundamental of a square wave stands 2.1 dB above full scale, and kicks are clipped.
 LOUDEST_PARTIAL_DB = 3.0
-# Where a partial has faded, noise is what a tracker follows there, and models learn to bend towards it.
-# So behind the last point less than this under the body's peak, and under the partial's own, a frequency is held.
-HELD_BELOW_DB, HELD_BELOW_OWN_DB = 24.0, 6.0
 MONO_FADE_DB = 4.0  # above the narrowest, over which the side appears
 SIDE_ITERATIONS = 8
 LINES_HZ = (300.0, 16_000.0)
@@ -147,7 +145,9 @@ class BodyPlan(CompactPlan):
         if spec.partials:
             rows = image[:2, spec.partial_rows]
             level_db = self.level_db(rows[0])
-            mid = mid + self.tracker.synthesise(level_db, held(level_db, frequency_hz(rows[1])))
+            mid = mid + self.tracker.synthesise(
+                level_db, steady(level_db, frequency_hz(rows[1]), self.tracker.times_seconds)
+            )
         if lines is not None:
             mid = mid + lines.played(smooth[0])
         above_mono_db = (self.spread(width) + 1) * (0.5 * (WIDEST_DB - NARROWEST_DB))
@@ -301,15 +301,6 @@ def density_row(per_khz: F64) -> F32:
 def line_density(row: F32) -> F64:
     """The inverse of `density_row`."""
     return FEWEST_PER_KHZ * 2.0 ** ((row.astype(np.float64) + 1.0) * (0.5 * _DENSITY_OCTAVES))
-
-
-def held(level_db: F64, frequency_hz: F64) -> F64:
-    """Frequencies [partial, point] that stay, behind the last point that stands out, what they are there."""
-    points = level_db.shape[1]
-    least_db = np.minimum(level_db.max() - HELD_BELOW_DB, level_db.max(axis=1, keepdims=True) - HELD_BELOW_OWN_DB)
-    stands_out = level_db >= least_db
-    last = points - 1 - np.argmax(stands_out[:, ::-1], axis=1)
-    return np.take_along_axis(frequency_hz, np.minimum(np.arange(points), last[:, np.newaxis]), axis=1)
 
 
 def frequency_row(frequency_hz: F32) -> F32:
