@@ -88,6 +88,9 @@ A figure means little alone. Beside the model stand:
 
 """
     + "\n".join(f"- **{name}**: {words}." for name, words in SETS.items())
+    + """
+- **stereo-dcgan**: the architecture of the draft, on images of left and right with logarithmic bands; trained on the
+  same sounds, for as long or for as long as a section says."""
     + "\n\nThe columns:\n\n"
     + "\n".join(f"- **{heading}**: {MEANINGS[heading]}." for heading in SHOWN)
     + """
@@ -109,6 +112,7 @@ class Ablation:
     same_minutes: bool = False  # as the default took, instead of the same number of steps
 
 
+DCGAN = {"architecture": "stereo-dcgan"}
 ABLATIONS = (
     Ablation("default", "the default"),
     Ablation("other-seed", "the default, another seed", {"seed": SEED + 1}),
@@ -117,7 +121,6 @@ ABLATIONS = (
     Ablation("no-attention", "no attention", {"attention": False}),
     Ablation("no-feature-matching", "no feature matching", {"feature_matching": 0.0}),
     Ablation("gradient-penalty", "R1 and R2, with a weight of 1", {"gradient_penalty": 1.0}),
-    Ablation("no-residuals", "no residuals of the sounds around", {"residual_components": 0}),
     Ablation("no-average", "no averaged weights", {"ema_steps": 1}),
     Ablation("one-speed", "no playback speeds", speeds=(1.0,)),
     # With a window of 512 a tone of a kick comes back 8.6 semitones off however many bins stand alone; so it is 0.5.
@@ -129,13 +132,13 @@ ABLATIONS = (
     Ablation(
         "stereo-dcgan",
         "`stereo-dcgan`, as many minutes: images of `compact`, logarithmic bands",
-        {"architecture": "stereo-dcgan"},
+        DCGAN,
         same_minutes=True,
     ),
     Ablation(
         "draft",
         "`stereo-dcgan`, as many minutes: the images of the draft, linear bands",
-        {"architecture": "stereo-dcgan"},
+        DCGAN,
         image=ImageSettings("draft", bands=256, frames=256),
         same_minutes=True,
     ),
@@ -148,11 +151,13 @@ class Drawn:
 
     name: str
     words: str
-    aside: float
+    aside: float = Training().aside
     near_anchors: bool = True
+    residuals: bool = True
 
 
 DRAWN = (
+    Drawn("no-residuals", "no residuals of the sounds around", residuals=False),
     Drawn("prior", "drawn from the prior", 1.0, near_anchors=False),
     *(
         Drawn(f"aside-{aside:g}", f"drawn {aside:g} aside, not {Training().aside:g}", aside)
@@ -168,6 +173,7 @@ class Settings:
     audio: Path | None
     work: Path
     minutes: float
+    minutes_beside: float
     steps: int
     threads: int
     count: int
@@ -192,6 +198,9 @@ def main() -> int:
     )
     parser.add_argument("--audio", type=Path, help="a folder with one folder for each category")
     parser.add_argument("--minutes", type=float, default=60.0, help="of training, each category")
+    parser.add_argument(
+        "--minutes-beside", type=float, default=60.0, help=f"of training {DCGAN['architecture']}, at most"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--count", type=int, default=MOST_SOUNDS, help="sounds to compare, at most")
     parser.add_argument(
@@ -214,7 +223,15 @@ def main() -> int:
         parser.error(f"'{unknown[0]}' is no ablation; choose from {', '.join(sorted(every))}")
     if given.audio is None and not given.only_report:
         parser.error("--audio is needed, unless --only-report is given")
-    settings = Settings(given.audio, given.work, given.minutes, given.steps, given.threads, given.count)
+    settings = Settings(
+        given.audio,
+        given.work,
+        given.minutes,
+        given.minutes_beside,
+        given.steps,
+        given.threads,
+        given.count,
+    )
     os.environ["SAMPLEGAN_HOME"] = str(given.work.resolve())
     exit_code = 0
     is_asked = given.ablations is not None
@@ -244,10 +261,14 @@ def main() -> int:
 
 
 def measure_category(category: str, settings: Settings) -> None:
-    """The default model of one category."""
+    """The default model of one category, and the draft's architecture beside it."""
     sides = split_once(category, settings)
     model, record = trained(category, sides / "train", settings, category=category, minutes=settings.minutes)
-    compared(category, [model], sides, settings, f"{category} --minutes {settings.minutes:g}")
+    name, minutes = beside(category), min(record["seconds"] / 60, settings.minutes_beside)
+    definition = changed_pack(sides / "train", settings.results(name), category, training=DCGAN)
+    dcgan, _ = trained(name, definition, settings, category=category, minutes=minutes)
+    what = f"{category} --minutes {settings.minutes:g} --minutes-beside {settings.minutes_beside:g}"
+    compared(category, [model, dcgan], sides, settings, what)
     print(f"{category}: {record['steps']} steps, see {settings.results(category)}", flush=True)
 
 
@@ -260,8 +281,8 @@ def measure_ablations(settings: Settings, chosen: Sequence[str] = ()) -> None:
         if chosen and ablation.name not in ("default", *chosen):
             continue
         name = f"{ABLATED}-{ablation.name}"
-        file = settings.results(ABLATIONS_SECTION) / f"{name}.yaml"
-        definition = ablated_pack(ablation, sides / "train", file, settings.steps)
+        place = settings.results(ABLATIONS_SECTION) / name
+        definition = ablated_pack(ablation, sides / "train", place, settings.steps)
         share_images(f"{ABLATED}-{ABLATIONS[0].name}", name)
         length = {"minutes": minutes} if ablation.same_minutes else {"steps": settings.steps}
         model, record = trained(name, definition, settings, category=ABLATED, **length)
@@ -285,6 +306,11 @@ def measure_bundled(category: str, settings: Settings) -> None:
             link(file, place)
     model = store.BUNDLED_FOLDER / f"{category}.safetensors"
     compared(bundled(category), [model], sides, settings, f"{category} --bundled", against=STRANGE)
+
+
+def beside(category: str) -> str:
+    """What the model that stands beside a category's is called."""
+    return f"{category}-{DCGAN['architecture']}"
 
 
 def bundled(category: str) -> str:
@@ -380,22 +406,31 @@ def known(file: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def ablated_pack(ablation: Ablation, source: Path, file: Path, steps: int) -> Path:
-    """A pack definition: what training on the folder `source` would be, but for what the ablation changes."""
-    pack, _ = resolve_pack(source, name=None, category=ABLATED)
-    # As many steps each, whatever validation says; and controls are not compared.
-    changes = {
-        "patience": sys.maxsize,
-        "control_sounds": 0,
-        "game_from_step": steps // GAME_FROM,
-        **ablation.training,
-    }
-    pack = replace(
-        pack,
-        image=ablation.image,
-        speeds=ablation.speeds or pack.speeds,
-        training=replace(pack.training, **changes),
+def ablated_pack(ablation: Ablation, source: Path, place: Path, steps: int) -> Path:
+    """The definition of one ablation of so many steps."""
+    training = {"game_from_step": steps // GAME_FROM, **ablation.training}
+    return changed_pack(
+        source, place, ABLATED, training=training, image=ablation.image, speeds=ablation.speeds
     )
+
+
+def changed_pack(
+    source: Path,
+    place: Path,
+    category: str,
+    *,
+    training: Mapping[str, Any],
+    image: ImageSettings | None = None,
+    speeds: tuple[float, ...] | None = None,
+) -> Path:
+    """A pack definition: what training on the folder `source` would be, but for what is changed."""
+    pack, _ = resolve_pack(source, name=None, category=category)
+    # As long as is asked for, whatever validation says; and controls are not compared.
+    changes = {"patience": sys.maxsize, "control_sounds": 0, **training}
+    pack = replace(
+        pack, image=image, speeds=speeds or pack.speeds, training=replace(pack.training, **changes)
+    )
+    file = place.with_suffix(".yaml")
     write_atomic(file, yaml.safe_dump(to_document(pack)).encode())
     return file
 
@@ -417,6 +452,8 @@ def redrawn(model: Path, file: Path, drawn: Drawn) -> Path:
     assert isinstance(generator, body_gan.Generator)
     if not drawn.near_anchors:
         generator.know(torch.zeros_like(generator.anchors[:1]))
+    elif not drawn.residuals:
+        generator.know(generator.anchors, groups=generator.groups)
     training = loaded.card["training"] | {"aside": drawn.aside}
     card = loaded.card | {"name": file.stem, "training": training}
     store.save_model(file, generator, card)
@@ -445,7 +482,8 @@ def write_document(settings: Settings, document: Path) -> None:
                 known(out / name) for name in (REPORT_FILE, TRAINING_FILE, MEASUREMENT_FILE)
             )
             overview[plural(category)] = overview_row(category, report, training)
-            new[category] = category_section(category, report, training, record, links)
+            of_dcgan = known(settings.results(beside(category)) / TRAINING_FILE)
+            new[category] = category_section(category, report, training, of_dcgan, record, links)
         out = settings.results(bundled(category))
         if (out / MEASUREMENT_FILE).exists():
             of_bundled[plural(category)] = bundled_row(category, known(out / REPORT_FILE))
@@ -487,8 +525,7 @@ def overview_section(rows: Sequence[Sequence[str]]) -> str:
     )
     return (
         "## At a glance\n\nIn brackets the floor: what real sounds of other kits reach. It is as near as can be hoped "
-        "for. Sections dated before 2026-11-22, and the ablations, are of models without residuals, drawn towards\n"
-        "neighbours of any kit.\n\n"
+        "for.\n\n"
         f"{table(header, rows)}"
     )
 
@@ -543,17 +580,31 @@ def category_section(
     category: str,
     report: Mapping[str, Any],
     training: Mapping[str, Any],
+    dcgan_training: Mapping[str, Any],
     record: Mapping[str, Any],
     links: Sequence[str],
 ) -> str:
     """Every set, the targets and the pictures of one category."""
     rows = rows_of(report)
     subject = next(iter(rows))
-    order = (subject, FLOOR, CEILING, baselines.PCA_GAUSSIAN, baselines.SYNTHESISER, baselines.MEMORISER)
+    names = {
+        subject: "**the model**",
+        FLOOR: FLOOR,
+        CEILING: CEILING,
+        beside(category): f"`{DCGAN['architecture']}`",
+        **{each: each for each in (baselines.PCA_GAUSSIAN, baselines.SYNTHESISER, baselines.MEMORISER)},
+    }
     cells = [
-        ("**the model**" if name == subject else name, *(WORDS[heading](rows[name]) for heading in SHOWN))
-        for name in order
+        (words, *(WORDS[heading](rows[name]) for heading in SHOWN))
+        for name, words in names.items()
+        if name in rows
     ]
+    dcgan = (
+        f" `{DCGAN['architecture']}` had {dcgan_training['steps']:,} steps in "
+        f"{dcgan_training['seconds'] / 60:.1f} minutes."
+        if dcgan_training
+        else ""
+    )
     silent = f" {rows[subject].silent} of its sounds are silent." if rows[subject].silent else ""
     caught = (
         "\n\nThe memoriser was not caught: these sets are too small or too alike for *C_T* and *near*."
@@ -566,7 +617,7 @@ def category_section(
 
 {report["training_sounds"]} sounds to learn from, {report["held_out_sounds"]} held out, {report["sounds"]} in every set.
 {training["steps"]:,} steps of {training["batch"]} sounds in {training["seconds"] / 60:.1f} minutes; the model kept is
-that of step {training["kept_step"]:,}.{silent}
+that of step {training["kept_step"]:,}.{silent}{dcgan}
 
 {table(("", *SHOWN), cells)}{caught}
 

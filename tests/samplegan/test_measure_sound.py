@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -38,12 +39,11 @@ def picture() -> bytes:
     return out.getvalue()
 
 
-def save_tiny_model(path: Path, *, seed: int = 0, anchors: int = 5) -> None:
-    import torch
-
+def save_tiny_model(path: Path, *, seed: int = 0, anchors: int = 5, residuals: bool = False) -> None:
     torch.manual_seed(seed)
     generator = build_generator(TRAINING, REPRESENTATION)
-    generator.know(torch.randn(anchors, 8))
+    left_out = torch.randn(anchors, IMAGE.bands, IMAGE.frames) if residuals else None
+    generator.know(torch.randn(anchors, 8), residuals=left_out, components=2)
     card = {
         "name": path.stem,
         "category": "kick",
@@ -68,7 +68,9 @@ def settings(home: Path) -> object:
         path = home / "audio" / "kick" / f"{index}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         corpus.write(path, corpus.drum(0.02, seed=index))
-    return script.Settings(home / "audio", home, minutes=1.0, steps=100, threads=1, count=24)
+    return script.Settings(
+        home / "audio", home, minutes=1.0, minutes_beside=0.5, steps=100, threads=1, count=24
+    )
 
 
 @pytest.fixture
@@ -117,29 +119,32 @@ def names(calls: list[tuple[str, dict]]) -> list[str]:
 
 def test_a_finished_category_is_not_done_again(settings, calls):
     script.measure_category("kick", settings)
-    assert names(calls) == ["train", "evaluate"]
-    trained, compared = (how for _, how in calls)
-    assert trained["start_from"] == "nothing"
+    assert names(calls) == ["train", "train", "evaluate"]
+    trained, dcgan, compared = (how for _, how in calls)
+    assert trained["start_from"] == dcgan["start_from"] == "nothing"
     assert trained["source"] == compared["train"] != compared["against"]
+    assert (trained["minutes"], dcgan["minutes"]) == (1.0, 0.5)
+    assert load_pack(dcgan["source"]).training.architecture == "stereo-dcgan"
+    assert [Path(each).stem for each in compared["beside"]] == ["kick-stereo-dcgan"]
     script.measure_category("kick", settings)
-    assert len(calls) == 2
+    assert len(calls) == 3
 
 
 def test_a_model_with_other_bytes_is_trained_on_and_compared_again(settings, calls):
     script.measure_category("kick", settings)
     save_tiny_model(store.models_folder() / "kick.safetensors", seed=99)
     script.measure_category("kick", settings)
-    assert names(calls) == ["train", "evaluate"] * 2
-    assert calls[2][1]["resume"]
+    assert names(calls) == ["train", "train", "evaluate", "train", "evaluate"]
+    assert calls[3][1]["resume"]
 
 
 def test_more_minutes_go_on_and_more_sounds_only_compare(settings, calls):
     script.measure_category("kick", settings)
     script.measure_category("kick", replace(settings, minutes=2.0))
-    assert names(calls) == ["train", "evaluate"] * 2
-    assert [how["resume"] for name, how in calls if name == "train"] == [False, True]
+    assert names(calls) == ["train", "train", "evaluate", "train", "evaluate"]
+    assert [how["resume"] for name, how in calls if name == "train"] == [False, False, True]
     script.measure_category("kick", replace(settings, minutes=2.0, count=30))
-    assert names(calls[4:]) == ["evaluate"]
+    assert names(calls[5:]) == ["evaluate"]
 
 
 def test_a_stopped_training_is_resumed(settings, calls, monkeypatch):
@@ -154,7 +159,7 @@ def test_a_stopped_training_is_resumed(settings, calls, monkeypatch):
         script.measure_category("kick", settings)
     monkeypatch.setattr(script, "train", finish)
     script.measure_category("kick", settings)
-    assert names(calls) == ["train", "train", "evaluate"]
+    assert names(calls) == ["train", "train", "train", "evaluate"]
     assert calls[1][1]["resume"]
 
 
@@ -189,10 +194,23 @@ def test_the_prior_draws_standard_normal_codes_and_aside_only_steps_aside(home):
     np.testing.assert_array_equal(far.decode(codes), default.decode(codes))
 
 
+def test_without_residuals_the_same_codes_are_drawn(home):
+    model = home / "default.safetensors"
+    save_tiny_model(model, residuals=True)
+    drawn = script.Drawn("plain", "", TRAINING.aside, residuals=False)
+    plain = store.load_model(str(script.redrawn(model, home / "plain.safetensors", drawn))).generator
+    default = store.load_model(str(model)).generator
+    latents = torch.randn(6, default.latent_dim)
+    with torch.no_grad():
+        codes, plain_codes = default.codes(latents), plain.codes(latents)
+    assert codes.shape[1] > plain_codes.shape[1]
+    torch.testing.assert_close(codes[:, : plain.code_dim], plain_codes)
+
+
 def test_every_ablation_is_a_pack_that_differs_in_what_it_says(settings):
     folder = settings.audio / "kick"
     packs = {
-        ablation.name: load_pack(script.ablated_pack(ablation, folder, settings.work / "pack.yaml", 800))
+        ablation.name: load_pack(script.ablated_pack(ablation, folder, settings.work / "pack", 800))
         for ablation in script.ABLATIONS
     }
     default = packs["default"]
