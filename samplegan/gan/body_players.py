@@ -19,7 +19,7 @@ from samplegan.representation import Representation
 
 GRAINS = 64  # draws of noise
 KNOWN_CODES = 4096  # that new codes are drawn among
-LARGEST_KIT = 0.25  # of all sounds: new ones lie between kits, unless one has more
+LARGEST_KIT = 0.5  # of all sounds: new ones lie between kits, unless one has more
 NEIGHBOURS = 15
 MOST_ANCHORS = 1024  # in a model
 FURTHER = 1.25  # the game is played further aside than new sounds are drawn: their place is well within it
@@ -149,10 +149,11 @@ class BodyPlayers(Players):
         strangers = self.generator.groups[seen] != groups[:, None]
         distance = torch.where(strangers, torch.cdist(mean, anchors), torch.inf)
         nearest = distance.topk(min(NEIGHBOURS, len(anchors)), largest=False).indices
-        few = strangers.sum(dim=1, keepdim=True).clamp(max=nearest.shape[1])
-        chosen = (torch.rand(len(mean), 1, device=mean.device) * few).long().clamp(max=nearest.shape[1] - 1)
+        choices = strangers.sum(dim=1, keepdim=True).clamp(max=nearest.shape[1])
+        chosen = (torch.rand(len(mean), 1, device=mean.device) * choices).long()
+        chosen = chosen.clamp(max=nearest.shape[1] - 1)
         # Where there are no strangers, as in the first steps, a sound stays where it is.
-        neighbour = torch.where(few > 0, anchors[nearest.gather(1, chosen)[:, 0]], mean)
+        neighbour = torch.where(choices > 0, anchors[nearest.gather(1, chosen)[:, 0]], mean)
         way = torch.rand(len(mean), 1, device=mean.device)
         further = FURTHER * self.generator.aside * torch.randn_like(mean)
         return mean + (neighbour - mean) * way + further

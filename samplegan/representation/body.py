@@ -40,7 +40,7 @@ from dsp.partial import PartialTracker
 from dsp.phase import griffin_lim, raar
 from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE
 from samplegan.representation.compact import GRAIN_SECONDS, CompactPlan
-from samplegan.representation.course import steady
+from samplegan.representation.glide import steady
 
 if TYPE_CHECKING:
     from samplegan.representation import Representation

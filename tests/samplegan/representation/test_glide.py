@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplegan.representation.course import HELD_BELOW_DB, ONE_WAY_FROM_SECONDS, steady
+from samplegan.representation.glide import HELD_BELOW_DB, ONE_WAY_FROM_SECONDS, steady
 
 SECONDS = np.linspace(0.0, 0.8, 65)
 LATE = SECONDS >= ONE_WAY_FROM_SECONDS
