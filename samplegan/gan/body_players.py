@@ -182,7 +182,7 @@ def body_half_width() -> float:
 
 def groups_of(data: Dataset) -> NDArray[np.int32]:
     """Numbers that tell which sounds of a dataset are alike: those of one kit, and a sound and itself at other speeds.
-    Of a kit with more than half of all sounds each stands for itself, or others would have too much of the few that are left.
+    Of a kit with more than half of all sounds each stands for itself, or there would be too much of the few others.
     """
     kits = [sound.kit for sound in data.sounds] or [str(index) for index in range(len(data.images))]
     counts = Counter(kits)
