@@ -310,7 +310,7 @@ def measure_bundled(category: str, settings: Settings) -> None:
 
 def beside(category: str) -> str:
     """What the model that stands beside a category's is called."""
-    return f"{category}-{DCGAN['architecture']}"
+    return f"{category}-dcgan"
 
 
 def bundled(category: str) -> str:

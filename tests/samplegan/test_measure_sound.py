@@ -125,7 +125,7 @@ def test_a_finished_category_is_not_done_again(settings, calls):
     assert trained["source"] == compared["train"] != compared["against"]
     assert (trained["minutes"], dcgan["minutes"]) == (1.0, 0.5)
     assert load_pack(dcgan["source"]).training.architecture == "stereo-dcgan"
-    assert [Path(each).stem for each in compared["beside"]] == ["kick-stereo-dcgan"]
+    assert [Path(each).stem for each in compared["beside"]] == ["kick-dcgan"]
     script.measure_category("kick", settings)
     assert len(calls) == 3
 
