@@ -303,6 +303,24 @@ def test_sections_of_other_scripts_stay_at_the_end(settings, calls):
     assert sections["sine-test"] == "## Sines"
 
 
+@pytest.mark.parametrize(
+    ("name", "limit", "at_least", "is_missed"),
+    [
+        ("pitch spread, off by", 0.3, False, True),
+        ("pitch spread, off by", 0.6, False, False),
+        ("coverage, best baseline", 0.9, True, True),
+        ("coverage, best baseline", 0.7, True, False),
+        ("MMD² × 1000, best baseline", 15.0, False, True),
+        ("C_T", -2.0, True, False),  # which a floor has none of
+    ],
+)
+def test_what_real_sounds_miss_is_known(name, limit, at_least, is_missed):
+    floor = replace(FIGURES, pitch_spread_ratio=0.5, coverage=0.8, mmd2=0.02)
+    target = {"name": name, "value": 0.0, "limit": limit, "at_least": at_least, "why": "", "is_met": False}
+    assert script.is_missed_by_the_floor(target, floor) is is_missed
+    assert ("the floor misses it, too" in script.targets_words([target], floor)) is is_missed
+
+
 def test_targets_are_listed_by_verdict(settings, calls):
     script.measure_category("kick", settings)
     document = settings.work / "sound.md"
