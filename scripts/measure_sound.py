@@ -183,10 +183,10 @@ class Settings:
     audio: Path | None
     work: Path
     minutes: float
-    minutes_beside: float
     steps: int
     threads: int
     count: int
+    minutes_beside: float = 60.0  # of what stands beside a model
 
     def results(self, name: str) -> Path:
         return self.work / "results" / name
@@ -237,10 +237,10 @@ def main() -> int:
         given.audio,
         given.work,
         given.minutes,
-        given.minutes_beside,
         given.steps,
         given.threads,
         given.count,
+        given.minutes_beside,
     )
     os.environ["SAMPLEGAN_HOME"] = str(given.work.resolve())
     exit_code = 0
