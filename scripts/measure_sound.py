@@ -77,7 +77,9 @@ WORDS = {column.heading: column.words for column in COLUMNS}
 
 # What real sounds of other kits have, of targets whose limits are not made from that.
 OF_THE_FLOOR: Mapping[str, Callable[[Row], float | None]] = {
-    "pitch spread, off by": lambda row: row.pitch_spread_ratio and abs(row.pitch_spread_ratio - 1.0),
+    "pitch spread, off by": lambda row: (
+        None if row.pitch_spread_ratio is None else abs(row.pitch_spread_ratio - 1.0)
+    ),
     "median ripple": lambda row: row.ripple_ratio,
     "KS of width": lambda row: row.width_ks,
     "coverage, best baseline": lambda row: row.coverage,
@@ -100,7 +102,7 @@ A figure means little alone. Beside the model stand:
     + "\n".join(f"- **{name}**: {words}." for name, words in SETS.items())
     + """
 - **stereo-dcgan**: the architecture of the draft, on images of left and right with logarithmic bands; trained on the
-  same sounds, for as long or for as long as a section says."""
+  same sounds for as long as a section says."""
     + "\n\nThe columns:\n\n"
     + "\n".join(f"- **{heading}**: {MEANINGS[heading]}." for heading in SHOWN)
     + """
@@ -275,7 +277,8 @@ def measure_category(category: str, settings: Settings) -> None:
     sides = split_once(category, settings)
     model, record = trained(category, sides / "train", settings, category=category, minutes=settings.minutes)
     name, minutes = beside(category), min(record["seconds"] / 60, settings.minutes_beside)
-    definition = changed_pack(sides / "train", settings.results(name), category, training=DCGAN)
+    file = settings.results(name) / "pack.yaml"
+    definition = changed_pack(sides / "train", file, category, training=DCGAN)
     dcgan, _ = trained(name, definition, settings, category=category, minutes=minutes)
     what = f"{category} --minutes {settings.minutes:g} --minutes-beside {settings.minutes_beside:g}"
     compared(category, [model, dcgan], sides, settings, what)
@@ -291,8 +294,8 @@ def measure_ablations(settings: Settings, chosen: Sequence[str] = ()) -> None:
         if chosen and ablation.name not in ("default", *chosen):
             continue
         name = f"{ABLATED}-{ablation.name}"
-        place = settings.results(ABLATIONS_SECTION) / name
-        definition = ablated_pack(ablation, sides / "train", place, settings.steps)
+        file = settings.results(ABLATIONS_SECTION) / f"{name}.yaml"
+        definition = ablated_pack(ablation, sides / "train", file, settings.steps)
         share_images(f"{ABLATED}-{ABLATIONS[0].name}", name)
         length = {"minutes": minutes} if ablation.same_minutes else {"steps": settings.steps}
         model, record = trained(name, definition, settings, category=ABLATED, **length)
@@ -416,17 +419,17 @@ def known(file: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def ablated_pack(ablation: Ablation, source: Path, place: Path, steps: int) -> Path:
+def ablated_pack(ablation: Ablation, source: Path, file: Path, steps: int) -> Path:
     """The definition of one ablation of so many steps."""
     training = {"game_from_step": steps // GAME_FROM, **ablation.training}
     return changed_pack(
-        source, place, ABLATED, training=training, image=ablation.image, speeds=ablation.speeds
+        source, file, ABLATED, training=training, image=ablation.image, speeds=ablation.speeds
     )
 
 
 def changed_pack(
     source: Path,
-    place: Path,
+    file: Path,
     category: str,
     *,
     training: Mapping[str, Any],
@@ -440,7 +443,6 @@ def changed_pack(
     pack = replace(
         pack, image=image, speeds=speeds or pack.speeds, training=replace(pack.training, **changes)
     )
-    file = place.with_suffix(".yaml")
     write_atomic(file, yaml.safe_dump(to_document(pack)).encode())
     return file
 

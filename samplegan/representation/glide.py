@@ -23,7 +23,7 @@ def steady(level_db: F64, frequency_hz: F64, seconds: F64) -> F64:
     Behind the last point that stands out a frequency is held: less than 24 dB below the loudest point of all partials,
     or less than 6 dB below the partial's own. From 50 ms on it only rises or only falls, whichever is nearer.
     """
-    frequency_hz = held(level_db, frequency_hz)
+    frequency_hz = _held(level_db, frequency_hz)
     late = seconds >= ONE_WAY_FROM_SECONDS
     if not late.any():
         return frequency_hz
@@ -34,7 +34,7 @@ def steady(level_db: F64, frequency_hz: F64, seconds: F64) -> F64:
     return np.hstack([frequency_hz[:, ~late], np.exp2(courses)])
 
 
-def held(level_db: F64, frequency_hz: F64) -> F64:
+def _held(level_db: F64, frequency_hz: F64) -> F64:
     """Frequencies that stay, behind the last point that stands out, what they are there."""
     points = level_db.shape[1]
     own_peak_db = level_db.max(axis=1, keepdims=True)

@@ -210,7 +210,7 @@ def test_without_residuals_the_same_codes_are_drawn(home):
 def test_every_ablation_is_a_pack_that_differs_in_what_it_says(settings):
     folder = settings.audio / "kick"
     packs = {
-        ablation.name: load_pack(script.ablated_pack(ablation, folder, settings.work / "pack", 800))
+        ablation.name: load_pack(script.ablated_pack(ablation, folder, settings.work / "pack.yaml", 800))
         for ablation in script.ABLATIONS
     }
     default = packs["default"]
