@@ -263,7 +263,8 @@ def main() -> int:
             exit_code = error.exit_code
             if isinstance(error, Stopped):
                 break
-        write_document(settings, given.out)
+        else:
+            write_document(settings, given.out)
     if not tasks:
         write_document(settings, given.out)
     return exit_code
