@@ -50,6 +50,7 @@ class ImageSettings:
     partials: int = 0  # that make the body of a sound (body)
     highest_partial_hz: float = 450.0  # where they are looked for (body)
     lines: bool = False  # whether its noise has lines of metal in it (body)
+    channels: str = "mid-side"  # what the rest's two are; or 'left-right' (body)
 
 
 # One moving partial explains the low band of a kick to -20 dB; snares and toms have two modes. What they leave there is
@@ -221,6 +222,10 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
         (
             image.name in ("body", "compact", "draft"),
             "image.name must be 'body', 'compact' or 'draft'",
+        ),
+        (
+            image.channels in ("mid-side", "left-right"),
+            "image.channels must be 'mid-side' or 'left-right'",
         ),
         (0 <= image.partials <= 8, "image.partials must lie between 0 and 8"),
         (

@@ -142,6 +142,11 @@ ABLATIONS = (
         image=replace(category_image(ABLATED), partials=0, window_samples=1024, linear_bins=24),
     ),
     Ablation(
+        "left-right",
+        "the rest as left and right, not as middle and side",
+        image=replace(category_image(ABLATED), channels="left-right"),
+    ),
+    Ablation(
         "stereo-dcgan",
         "`stereo-dcgan`, as many minutes: images of `compact`, logarithmic bands",
         DCGAN,

@@ -45,6 +45,7 @@ class Representation:
     partials: int = 0  # that make the body (body)
     highest_partial_hz: float = 450.0  # (body)
     lines: bool = False  # whether noise has lines of metal in it (body)
+    channels: str = "mid-side"  # what the two of the rest are; or "left-right" (body)
 
     @property
     def length_seconds(self) -> float:
@@ -129,6 +130,7 @@ def representation_for(image: ImageSettings, length_seconds: float) -> Represent
             partials=image.partials if image.name == "body" else 0,
             highest_partial_hz=image.highest_partial_hz,
             lines=image.lines and image.name == "body",
+            channels=image.channels,
         )
         plan = _plan(representation)
         if isinstance(plan, BodyPlan) and representation.partials:

@@ -10,6 +10,8 @@ What is metal in the rest is lines: a row of its own says how much of the energy
 That row runs along frequency, from 300 Hz to 16 kHz, and not along time. Where lines stand is drawn anew
 (`dsp/lines.py`), as grain is.
 
+Other than that, for comparison, `channels` may be "left-right": the rest of left, and that of right relative to it.
+
 Rows of an image [channel, row, frame]: the bands of the rest, channel 0 the middle's level and channel 1 the side's
 relative to it; then one row for each partial, channel 0 its level and channel 1 its frequency; then perhaps the row of
 lines, channel 0 their energy over that of noise and channel 1 their density. Everything lies in [-1, 1]. A third
@@ -72,6 +74,11 @@ class BodyPlan(CompactPlan):
         super().__init__(spec)
         self.floor_power = np.float32((10.0 ** (self.floor_db / 20.0) * self.scale.reference_magnitude) ** 2)
 
+    @property
+    def is_left_right(self) -> bool:
+        """Whether an image holds the rest of left and, relative to it, of right, and not of middle and side."""
+        return self.spec.channels == "left-right"
+
     @cached_property
     def tracker(self) -> PartialTracker:
         """Control points at the centres of the frame cells, the first at the onset."""
@@ -116,7 +123,8 @@ class BodyPlan(CompactPlan):
             found = self.line_bank.measure(rest)
             image[0, -1] = tonal_row(found.tonal_db)
             image[1, -1] = density_row(found.per_khz)
-        power = self.pool(self.stft.power(np.stack([rest, side])))
+        pair = (rest + side, rest - side) if self.is_left_right else (rest, side)
+        power = self.pool(self.stft.power(np.stack(pair)))
         image[0, : spec.bands] = self.scale.power_to_image(power[0])
         image[1, : spec.bands] = self.width(power[0], power[1])
         return image
@@ -135,38 +143,48 @@ class BodyPlan(CompactPlan):
         rest = smooth if lines is None else smooth * lines.noise
         magnitude = rest * self.grain(noise[0], share)
         tones = self.integrated_phase(magnitude[0], seed)
-        mid = raar(
+        first = raar(
             magnitude,
             self.stft,
             iterations=spec.iterations,
             support=self.support,
             start_phase=np.where(self.octaves_above_tonal > 0, np.angle(noise[0]), tones),
-        )[0]
+        )
+        other_noise, other_phase, iterations = noise[1], np.angle(noise[1]), SIDE_ITERATIONS
+        if self.is_left_right:
+            # Nothing in an image says how their phases lie to each other. Most drums are mono: they share one.
+            other_noise, other_phase = noise[0], np.angle(self.stft.forward(first)[0])
+            iterations = spec.settle_iterations
+        first = first[0]
+        body = np.float32(0.0)
         if spec.partials:
             rows = image[:2, spec.partial_rows]
             level_db = self.level_db(rows[0])
-            mid = mid + self.tracker.synthesise(
+            body = self.tracker.synthesise(
                 level_db, steady(level_db, frequency_hz(rows[1]), self.tracker.times_seconds)
             )
+            first = first + body
         if lines is not None:
-            mid = mid + lines.played(smooth[0])
-        above_mono_db = (self.spread(width) + 1) * (0.5 * (WIDEST_DB - NARROWEST_DB))
-        if above_mono_db.max() <= 0.5 * MONO_FADE_DB:
-            return np.stack([mid, mid])
-        gain = 10.0 ** ((above_mono_db + NARROWEST_DB) / 20.0) * np.clip(above_mono_db / MONO_FADE_DB, 0, 1)
-        smooth[..., : self.bins] *= gain
+            first = first + lines.played(smooth[0])
+        above_narrowest_db = (self.spread(width) + 1) * (0.5 * (WIDEST_DB - NARROWEST_DB))
+        if above_narrowest_db.max() <= 0.5 * MONO_FADE_DB and not self.is_left_right:
+            return np.stack([first, first])
+        gain = 10.0 ** ((above_narrowest_db + NARROWEST_DB) / 20.0)
+        smooth[..., : self.bins] *= gain * np.clip(above_narrowest_db / MONO_FADE_DB, 0, 1)
         rest = smooth if lines is None else smooth * lines.noise
-        # The side is a sound of its own: nothing in an image says how its phase lies to the middle's.
-        side = griffin_lim(
-            rest * self.grain(noise[1], share),
+        second = griffin_lim(
+            rest * self.grain(other_noise, share),
             self.stft,
-            iterations=SIDE_ITERATIONS,
+            iterations=iterations,
             support=self.support,
-            start_phase=np.angle(noise[1]),
+            start_phase=other_phase,
         )[0]
         if lines is not None:
-            side = side + lines.elsewhere().played(smooth[0])
-        return np.stack([mid + side, mid - side])
+            second = second + (lines if self.is_left_right else lines.elsewhere()).played(smooth[0])
+        if self.is_left_right:
+            return np.stack([first, second + body])
+        # The side is a sound of its own.
+        return np.stack([first + second, first - second])
 
     def lines_of(self, image: F32, magnitude: F32, seed: int) -> _DrawnLines:
         """The lines that an image asks for, drawn; `magnitude` [frame, bin] is what it says of the middle."""
