@@ -33,7 +33,7 @@ from train_bundled import FREE
 from samplegan import store
 from samplegan.audio import find_audio_files
 from samplegan.categories import CATEGORIES
-from samplegan.config import ImageSettings, Training, category_image, to_document
+from samplegan.config import ImageSettings, category_image, to_document
 from samplegan.dataset import licences_of
 from samplegan.errors import ConfigError, SampleganError, Stopped
 from samplegan.evaluate import baselines
@@ -168,7 +168,7 @@ class Drawn:
 
     name: str
     words: str
-    aside: float = Training().aside
+    aside: float | None = None  # as the default has it
     near_anchors: bool = True
     residuals: bool = True
 
@@ -176,10 +176,7 @@ class Drawn:
 DRAWN = (
     Drawn("no-residuals", "no residuals of the sounds around", residuals=False),
     Drawn("prior", "drawn from the prior", 1.0, near_anchors=False),
-    *(
-        Drawn(f"aside-{aside:g}", f"drawn {aside:g} aside, not {Training().aside:g}", aside)
-        for aside in (0.5, 1.0, 3.0)
-    ),
+    *(Drawn(f"aside-{aside:g}", f"drawn {aside:g} aside", aside) for aside in (0.5, 1.0, 3.0)),
 )
 
 
@@ -472,7 +469,9 @@ def redrawn(model: Path, file: Path, drawn: Drawn) -> Path:
         generator.know(torch.zeros_like(generator.anchors[:1]))
     elif not drawn.residuals:
         generator.know(generator.anchors, groups=generator.groups)
-    training = loaded.card["training"] | {"aside": drawn.aside}
+    training = dict(loaded.card["training"])
+    if drawn.aside is not None:
+        training["aside"] = drawn.aside
     card = loaded.card | {"name": file.stem, "training": training}
     store.save_model(file, generator, card)
     return file

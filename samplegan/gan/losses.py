@@ -90,7 +90,13 @@ def reconstruction(real: Tensor, again: Tensor, bands: int, partials: int, grain
     # Where a body has died away its frequency stays: a new sound may ring longer than those that it lies between.
     known = (_UNHEARD + (1.0 - _UNHEARD) * heard) * sounds.any(dim=2, keepdim=True)
     apart, change = (given - wanted).abs(), (given.diff(dim=-1) - wanted.diff(dim=-1)).abs()
-    loss = loss + 0.25 * apart[:, 0].mean() + 4.0 * (apart[:, 1] * known).mean()
+    # The level of a body is most of what is heard of a kick, above all where it is loud.
+    loss = (
+        loss
+        + 0.25 * apart[:, 0].mean()
+        + 2.0 * (apart[:, 0] * heard).mean()
+        + 4.0 * (apart[:, 1] * known).mean()
+    )
     return loss + 0.5 * (change[:, 0] * heard[..., 1:]).mean() + (change[:, 1] * known[..., 1:]).mean()
 
 

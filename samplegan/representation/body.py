@@ -150,13 +150,14 @@ class BodyPlan(CompactPlan):
             support=self.support,
             start_phase=np.where(self.octaves_above_tonal > 0, np.angle(noise[0]), tones),
         )
+        # The side is a sound of its own: nothing in an image says how its phase lies to the middle's.
         other_noise, other_phase, iterations = noise[1], np.angle(noise[1]), SIDE_ITERATIONS
         if self.is_left_right:
-            # Nothing in an image says how their phases lie to each other. Most drums are mono: they share one.
+            # Nor how that of right lies to that of left; but most drums are mono: they share one.
             other_noise, other_phase = noise[0], np.angle(self.stft.forward(first)[0])
             iterations = spec.settle_iterations
         first = first[0]
-        body = np.float32(0.0)
+        body: F32 = np.zeros(1, dtype=np.float32)
         if spec.partials:
             rows = image[:2, spec.partial_rows]
             level_db = self.level_db(rows[0])
@@ -183,7 +184,6 @@ class BodyPlan(CompactPlan):
             second = second + (lines if self.is_left_right else lines.elsewhere()).played(smooth[0])
         if self.is_left_right:
             return np.stack([first, second + body])
-        # The side is a sound of its own.
         return np.stack([first + second, first - second])
 
     def lines_of(self, image: F32, magnitude: F32, seed: int) -> _DrawnLines:
