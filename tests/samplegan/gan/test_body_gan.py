@@ -330,6 +330,31 @@ def test_groups_are_part_of_a_state():
         fresh.load_state_dict(trained.state_dict() | {"groups": torch.zeros(29, dtype=torch.int32)})
 
 
+def test_a_state_of_before_tracks_were_drawn_frame_by_frame_draws_as_it_did():
+    trained, fresh = generator_of(partials=2), generator_of(partials=2)
+    latents = torch.randn(3, trained.latent_dim)
+    wanted = trained(latents)
+    older = {name: value for name, value in trained.state_dict().items() if "direct_tracks" not in name}
+    assert len(older) == len(trained.state_dict()) - 2
+    torch.nn.init.normal_(fresh.decoder.direct_tracks.weight)
+    assert not torch.equal(fresh(latents), wanted)
+    fresh.load_state_dict(older)
+    assert torch.equal(fresh(latents), wanted)
+
+
+def test_a_track_may_change_in_one_frame_alone():
+    """As an attack does; what convolutions of interpolated features draw is rounded off."""
+    generator = generator_of(partials=1)
+    latents = torch.randn(3, generator.latent_dim)
+    before = generator(latents)
+    with torch.no_grad():
+        generator.decoder.direct_tracks.bias[5] = 1.0  # of the level, in frame 5
+    moved = (generator(latents) - before).abs().amax(dim=0)
+    assert moved[0, -1, 5] > 0.1
+    moved[0, -1, 5] = 0.0
+    assert torch.all(moved == 0.0)
+
+
 def test_residuals_are_part_of_a_state_and_an_older_one_has_none():
     trained, _ = knowing()
     fresh = generator_of()

@@ -103,6 +103,14 @@ def test_mono_stays_mono_under_grain():
     assert (players.shown(drawn(1.0, -0.5))[:, 1, :BANDS] != -0.5).float().mean() > 0.3
 
 
+def test_left_and_right_share_their_grain():
+    players = players_of()
+    players.channels = "left-right"
+    shown = players.shown(drawn(1.0, 0.25))
+    assert torch.all(shown[:, 1, :BANDS] == 0.25)
+    assert (shown[:, 0, :BANDS] != 0.0).float().mean() > 0.3
+
+
 def test_what_is_shown_is_in_range_and_has_a_slope():
     players = players_of()
     images = (torch.rand(6, 3, BANDS + PARTIALS, FRAMES) * 2 - 1).requires_grad_(True)

@@ -150,6 +150,20 @@ def test_a_frequency_where_a_body_has_died_away_costs_little_and_without_a_body_
     assert loss_of(second_elsewhere, real=two) < 0.005 * heard
 
 
+def test_a_level_costs_more_where_a_body_is_loud():
+    real = images()
+    real[:, 0, BANDS:] = torch.linspace(0.8, -0.8, FRAMES)
+
+    def softer(frames):
+        def change(again):
+            again[:, 0, BANDS:, frames] -= 0.05
+
+        return change
+
+    early, late = (loss_of(softer(frames), real=real) for frames in (slice(1, 5), slice(-6, -2)))
+    assert early > 3.0 * late > 0.0
+
+
 def test_a_level_costs_where_there_should_be_silence():
     def louder(again):
         again[:, 0, BANDS:] += 0.5

@@ -1,6 +1,7 @@
 """Partials and the rest: what is a tone stays one, what is noise stays noise, and width is what was drawn."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ KICK, SNARE, TOM, CLAP, HAT, PERC = (
     representation_for(category_image(name), LENGTH_SECONDS)
     for name in ("kick", "snare", "tom", "clap", "hat_open", "perc")
 )
+LEFT_RIGHT = representation_for(replace(category_image("kick"), channels="left-right"), LENGTH_SECONDS)
 TONE_CENTS = 10.0
 WIDTH_DB = 1.5
 LEVEL_DB = 1.0
@@ -223,6 +225,22 @@ def test_a_wide_tail_around_a_tone_in_the_middle_comes_back(wanted_db):
     assert abs(width_db(back) - wanted_db) < WIDTH_DB
     side_thirds = zip(in_thirds(sound[0] - sound[1]), in_thirds(back[0] - back[1]), strict=True)
     assert all(abs(given - wanted) < WIDTH_DB for wanted, given in side_thirds)
+
+
+@pytest.mark.parametrize("louder_db", [-9.0, 0.0, 6.0])
+def test_left_and_right_keep_their_levels_and_the_body_its_place(louder_db):
+    sound = tone(60.0) + decaying_noise(8) * np.float32([[10 ** (louder_db / 20)], [1.0]])
+    sound = (sound / np.abs(sound).max()).astype(np.float32)
+    back = there_and_back(LEFT_RIGHT, sound)
+    high = [np.diff(channel, n=2) for channel in (*sound, *back)]  # 60 Hz is gone from there
+    wanted, given = (energy_db(left) - energy_db(right) for left, right in (high[:2], high[2:]))
+    assert abs(given - wanted) < LEVEL_DB
+    assert all(abs(1200 * np.log2(pitch_hz(channel) / 60.0)) < TONE_CENTS for channel in back)
+
+
+def test_mono_as_left_and_right_is_all_but_mono():
+    """Each has an error of its own: of middle and side it comes back mono to the last bit."""
+    assert -60.0 < width_db(there_and_back(LEFT_RIGHT, stereo(decaying_noise(7)))) < -30.0
 
 
 @pytest.mark.parametrize("representation", [SNARE, CLAP, HAT], ids=["snare", "clap", "hat"])
