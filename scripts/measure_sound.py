@@ -679,7 +679,8 @@ def ablations_section(settings: Settings) -> str:
     rows = rows_of(report)
 
     def cells(words: str, row: Row, steps: str, minutes: str) -> tuple[str, ...]:
-        return (words, *(WORDS[heading](row) for heading in ABLATION_COLUMNS), steps, minutes)
+        figures = (WORDS[heading](row) for heading in ABLATION_COLUMNS)
+        return (words, *figures, f"{row.width_ks:.2f}", steps, minutes)
 
     lines = [cells("floor", rows[FLOOR], "", "")]
     steps = 0
@@ -704,9 +705,9 @@ def ablations_section(settings: Settings) -> str:
 {steps:,} steps, the game played from a quarter of them on, and the weights of the default drawn from in other ways.
 These are fewer steps than the models above had. *Steps*: that of the model kept, of all. *Minutes*: by the clock, on a
 machine that may have had other work. What lies no further from the default than the same with another seed may be
-chance.
+chance. *width*: how far the side's level differs, KS, 0 to 1.
 
-{table(("", *ABLATION_COLUMNS, "steps", "minutes"), lines)}
+{table(("", *ABLATION_COLUMNS, "width", "steps", "minutes"), lines)}
 
 {record["signature"]}"""
 
