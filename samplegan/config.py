@@ -84,16 +84,6 @@ def compact_image(category: str) -> ImageSettings:
     return dataclasses.replace(image, tonal_below_hz=450.0) if category == "snare" else image
 
 
-# Judged by kits held out in training, 2 costs kicks nothing and makes fewer copies; other categories it costs some MMD.
-USUAL_ASIDE = 1.6
-_CATEGORY_ASIDE = {"kick": 2.0}
-
-
-def category_aside(category: str) -> float:
-    """How far from the way between two sounds of a category new ones are drawn, where a pack does not say."""
-    return _CATEGORY_ASIDE.get(category, USUAL_ASIDE)
-
-
 def category_image(category: str) -> ImageSettings:
     """The image settings that suit a category, where a pack does not say."""
     return _CATEGORY_IMAGES.get(category, ImageSettings())
@@ -125,9 +115,7 @@ class Training:
     game_from_step: int = 1000  # (body-gan)
     game_every_steps: int = 2  # (body-gan)
     code_dim: int = 64  # numbers that describe a sound (body-gan)
-    aside: float | None = (
-        None  # how far from the way between two sounds new ones are drawn; None: the category's
-    )
+    aside: float = 1.6  # how far from the way between two sounds new ones are drawn (body-gan)
     residual_components: int = 64  # images of what the decoder leaves out; 0: new sounds lack it (body-gan)
     encoder_width: int = 24  # channels at half resolution (body-gan)
     centroid: float = 1.0  # weight; spectral centroid per frame, batch statistics (stereo-dcgan)
@@ -203,17 +191,13 @@ def _check_category(name: str, file: Path) -> None:
 
 
 def completed(pack: Pack) -> Pack:
-    """The pack with its category's length, image and step aside filled in where it does not say."""
+    """The pack with its category's length and image filled in where it does not say."""
     category = category_named(pack.category)
-    training = pack.training
-    image = compact_image if training.architecture == "stereo-dcgan" else category_image
-    if training.aside is None:
-        training = dataclasses.replace(training, aside=category_aside(pack.category))
+    image = compact_image if pack.training.architecture == "stereo-dcgan" else category_image
     return dataclasses.replace(
         pack,
         length_seconds=pack.length_seconds or category.length_seconds,
         image=pack.image or image(pack.category),
-        training=training,
     )
 
 
@@ -305,9 +289,8 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
         (training.game_from_step >= 0, "training.game_from_step must be at least 0"),
         (training.game_every_steps >= 1, "training.game_every_steps must be at least 1"),
         *(
-            (0 <= amount < float("inf"), f"training.{key} must be a number of at least 0")
+            (0 <= getattr(training, key) < float("inf"), f"training.{key} must be a number of at least 0")
             for key in amounts
-            if (amount := getattr(training, key)) is not None
         ),
         (training.phase_shuffle_frames >= 0, "training.phase_shuffle_frames must be at least 0"),
         (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from samplegan.config import USUAL_ASIDE
 from samplegan.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def build_generator(training: Training, representation: Representation) -> AnyGe
         code_dim=training.code_dim,
         width=training.generator_width,
         encoder_width=training.encoder_width,
-        aside=USUAL_ASIDE if training.aside is None else training.aside,
+        aside=training.aside,
         bins_per_band=torch.from_numpy(representation.bins_per_band),
         decibels_per_unit=representation.decibels_per_unit,
     )

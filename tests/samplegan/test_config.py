@@ -46,15 +46,6 @@ def test_defaults_fill_what_is_left_out(tmp_path):
     assert completed(pack).length_seconds == CATEGORIES["kick"].length_seconds
 
 
-def test_how_far_aside_is_the_category_s_unless_a_pack_says(tmp_path):
-    def aside_of(text):
-        return completed(load_pack(written(tmp_path, text))).training.aside
-
-    assert aside_of("category: kick") > aside_of("category: snare") > 0.0
-    assert aside_of("category: kick\ntraining: {aside: 0.5}") == 0.5
-    assert aside_of("category: kick\ntraining: {aside: 0}") == 0.0
-
-
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_an_architecture_has_the_image_that_it_draws(tmp_path, category):
     pack = load_pack(written(tmp_path, f"category: {category}\ntraining: {{architecture: stereo-dcgan}}"))
