@@ -44,7 +44,7 @@ class BodyPlayers(Players):
         self.grains = torch.from_numpy(grains).to(device)
         self.bands, self.partials = representation.bands, representation.partials
         self.decibels_per_unit = representation.decibels_per_unit
-        self.channels = representation.channels
+        self.shared_grain = representation.is_left_right
         variations = data.images.shape[1]
         self.generator.anchors = torch.zeros(
             min(KNOWN_CODES, len(data.training) * variations), self.generator.code_dim, device=device
@@ -124,9 +124,9 @@ class BodyPlayers(Players):
         noisiness = self._noisiness(images)
         level, width = images[:, 0, : self.bands], images[:, 1, : self.bands]
         level = (level + noisiness * grain).clamp(-1, 1)
-        if self.channels == "left-right":
-            other = grain
         # The side has a grain of its own, so what it is relative to the middle has both; left and right share one.
+        if self.shared_grain:
+            other = grain
         relative = noisiness * (other - grain) * (self.decibels_per_unit / body_half_width())
         width = torch.where(width > SILENT, width + relative, width).clamp(-1, 1)
         rest = torch.stack([level, width], dim=1)

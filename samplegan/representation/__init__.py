@@ -63,6 +63,11 @@ class Representation:
         return self.partials + self.lines
 
     @property
+    def is_left_right(self) -> bool:
+        """Whether the rest is that of left and, relative to it, of right, and not of middle and side."""
+        return self.channels == "left-right"
+
+    @property
     def partial_rows(self) -> slice:
         """Where the tracks of partials stand."""
         return slice(self.bands, self.bands + self.partials)

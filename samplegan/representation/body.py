@@ -74,11 +74,6 @@ class BodyPlan(CompactPlan):
         super().__init__(spec)
         self.floor_power = np.float32((10.0 ** (self.floor_db / 20.0) * self.scale.reference_magnitude) ** 2)
 
-    @property
-    def is_left_right(self) -> bool:
-        """Whether an image holds the rest of left and, relative to it, of right, and not of middle and side."""
-        return self.spec.channels == "left-right"
-
     @cached_property
     def tracker(self) -> PartialTracker:
         """Control points at the centres of the frame cells, the first at the onset."""
@@ -123,7 +118,7 @@ class BodyPlan(CompactPlan):
             found = self.line_bank.measure(rest)
             image[0, -1] = tonal_row(found.tonal_db)
             image[1, -1] = density_row(found.per_khz)
-        pair = (rest + side, rest - side) if self.is_left_right else (rest, side)
+        pair = (rest + side, rest - side) if spec.is_left_right else (rest, side)
         power = self.pool(self.stft.power(np.stack(pair)))
         image[0, : spec.bands] = self.scale.power_to_image(power[0])
         image[1, : spec.bands] = self.width(power[0], power[1])
@@ -152,23 +147,16 @@ class BodyPlan(CompactPlan):
         )
         # The side is a sound of its own: nothing in an image says how its phase lies to the middle's.
         other_noise, other_phase, iterations = noise[1], np.angle(noise[1]), SIDE_ITERATIONS
-        if self.is_left_right:
+        if spec.is_left_right:
             # Nor how that of right lies to that of left; but most drums are mono: they share one.
             other_noise, other_phase = noise[0], np.angle(self.stft.forward(first)[0])
             iterations = spec.settle_iterations
-        first = first[0]
-        body: F32 = np.zeros(1, dtype=np.float32)
-        if spec.partials:
-            rows = image[:2, spec.partial_rows]
-            level_db = self.level_db(rows[0])
-            body = self.tracker.synthesise(
-                level_db, steady(level_db, frequency_hz(rows[1]), self.tracker.times_seconds)
-            )
-            first = first + body
+        body = self.body(image)
+        first = first[0] + body
         if lines is not None:
             first = first + lines.played(smooth[0])
         above_narrowest_db = (self.spread(width) + 1) * (0.5 * (WIDEST_DB - NARROWEST_DB))
-        if above_narrowest_db.max() <= 0.5 * MONO_FADE_DB and not self.is_left_right:
+        if above_narrowest_db.max() <= 0.5 * MONO_FADE_DB and not spec.is_left_right:
             return np.stack([first, first])
         gain = 10.0 ** ((above_narrowest_db + NARROWEST_DB) / 20.0)
         smooth[..., : self.bins] *= gain * np.clip(above_narrowest_db / MONO_FADE_DB, 0, 1)
@@ -181,10 +169,20 @@ class BodyPlan(CompactPlan):
             start_phase=other_phase,
         )[0]
         if lines is not None:
-            second = second + (lines if self.is_left_right else lines.elsewhere()).played(smooth[0])
-        if self.is_left_right:
+            second = second + (lines if spec.is_left_right else lines.elsewhere()).played(smooth[0])
+        if spec.is_left_right:
             return np.stack([first, second + body])
         return np.stack([first + second, first - second])
+
+    def body(self, image: F32) -> F32:
+        """[sample]: the partials that an image holds; silence where it has none."""
+        if not self.spec.partials:
+            return np.zeros(self.spec.length_samples, dtype=np.float32)
+        rows = image[:2, self.spec.partial_rows]
+        level_db = self.level_db(rows[0])
+        return self.tracker.synthesise(
+            level_db, steady(level_db, frequency_hz(rows[1]), self.tracker.times_seconds)
+        )
 
     def lines_of(self, image: F32, magnitude: F32, seed: int) -> _DrawnLines:
         """The lines that an image asks for, drawn; `magnitude` [frame, bin] is what it says of the middle."""

@@ -105,7 +105,7 @@ def test_mono_stays_mono_under_grain():
 
 def test_left_and_right_share_their_grain():
     players = players_of()
-    players.channels = "left-right"
+    players.shared_grain = True
     shown = players.shown(drawn(1.0, 0.25))
     assert torch.all(shown[:, 1, :BANDS] == 0.25)
     assert (shown[:, 0, :BANDS] != 0.0).float().mean() > 0.3
