@@ -459,6 +459,14 @@ def train(
             rich_help_panel="Model",
         ),
     ] = None,
+    synth_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Beside a folder: how much of what is learned from is synthesised. Half, where it holds fewer than "
+            "1,000 sounds of a known category; 0: the model learns from the folder alone.",
+            rich_help_panel="Model",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the training.", rich_help_panel="Model")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Stop after so many minutes.", rich_help_panel="Time")
@@ -500,6 +508,7 @@ def train(
         start_from=start_from,
         category=category,
         length_seconds=seconds,
+        synth_share=synth_share,
         threads=threads,
         quiet=quiet,
     )

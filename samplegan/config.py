@@ -33,6 +33,7 @@ class Source:
     licence: str = "unknown"  # the licence of that folder's sounds, for the model card
     only_licences: tuple[str, ...] = ()  # take only files that a MANIFEST.csv gives one of these licences
     repeat: int = 1  # how often an epoch sees each sound of this source in training
+    hold_out: bool = True  # whether some of its kits are held out, to judge the model by
 
 
 @dataclass(frozen=True)

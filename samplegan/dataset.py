@@ -53,6 +53,7 @@ class Sound:
     content: str = ""  # the file's SHA-256
     draw: tuple[str, int, int] | None = None  # category, seed, index
     repeat: int = 1  # how often an epoch sees it in training
+    hold_out: bool = True  # whether it may be held out, with its kit
 
     @property
     def identity(self) -> str:
@@ -107,7 +108,7 @@ def prepare(
     """Read or synthesise everything that `pack` names, once; later calls find it in the folder `cache`.
 
     Raises InputError if fewer than 24 usable sounds remain, saying how many were skipped and why, and if fewer than
-    two can be held out.
+    two can be held out. Sources that none are held out of come on top: their sounds do not count.
     """
     sounds, skipped = _list_sounds(pack, base)
     plan = {
@@ -124,14 +125,17 @@ def prepare(
     known = json.loads(list_file.read_text())
     sounds = [sounds[index] for index in known["kept"]]
     skipped += [(file, reason) for file, reason in known["unusable"]]
-    _require(len(sounds), skipped)
+    judged = np.array([index for index, sound in enumerate(sounds) if sound.hold_out], dtype=np.int64)
+    _require(len(judged), skipped)
     images: NDArray[np.float16] = np.load(images_file, mmap_mode="r")
     plain = int(np.argmin(np.abs(np.log(pack.speeds))))
-    _require_different(images[:, plain], representation.bands)
+    _require_different(images[:, plain], judged, representation.bands)
     _let_go(images)
-    training, validation = split_by_kit(
-        [s.kit for s in sounds], pack.training.validation_share, pack.training.seed
+    _, held_out = split_by_kit(
+        [sounds[index].kit for index in judged], pack.training.validation_share, pack.training.seed
     )
+    validation = judged[held_out]
+    training = np.setdiff1d(np.arange(len(sounds)), validation)
     if len(validation) < FEWEST_HELD_OUT:
         raise InputError(
             f"only {len(validation)} sound can be held out to judge a model by; that needs {FEWEST_HELD_OUT}",
@@ -182,7 +186,16 @@ def _list_sounds(pack: Pack, base: Path) -> tuple[list[Sound], list[tuple[str, s
             for index in range(source.count):
                 name = f"{source.synth}_{source.seed}_{index}"
                 draw = (source.synth, source.seed, index)
-                sounds.append(Sound(name, kit=name, licence=licence, draw=draw, repeat=source.repeat))
+                sounds.append(
+                    Sound(
+                        name,
+                        kit=name,
+                        licence=licence,
+                        draw=draw,
+                        repeat=source.repeat,
+                        hold_out=source.hold_out,
+                    )
+                )
             continue
         assert source.folder is not None
         folder = Path(source.folder).expanduser()
@@ -230,6 +243,7 @@ def folder_sounds(folder: Path, source: Source, skipped: list[tuple[str, str]]) 
             path=file,
             content=content or str(file),
             repeat=source.repeat,
+            hold_out=source.hold_out,
         )
 
 
@@ -323,13 +337,14 @@ def mono_safe(audio: F32) -> F32:
     return np.stack([left, -right]) if float(np.vdot(left, right)) < 0.0 else audio
 
 
-def _require_different(images: NDArray[np.float16], bands: int) -> None:
-    """Raise InputError if hardly any of the sounds [sound, channel, row, frame] differ: a model could only copy them.
+def _require_different(images: NDArray[np.float16], chosen: NDArray[np.int64], bands: int) -> None:
+    """Raise InputError if hardly any of the chosen sounds [sound, channel, row, frame] differ: a model could only copy
+    them.
 
     Looks at 2,000 sounds at most. Sounds are nearly the same if their levels, in the upper 60 % of the range, differ by
     less than 0.004 (0.2 dB) on average, and so do their tracks: what is nothing but a body has no level elsewhere.
     """
-    looked_at = np.unique(np.linspace(0, len(images) - 1, _MOST_COMPARED).round().astype(np.int64))
+    looked_at = chosen[np.unique(np.linspace(0, len(chosen) - 1, _MOST_COMPARED).round().astype(np.int64))]
     different: list[tuple[F32, F32]] = []
     for index in looked_at:
         seen = _seen(images[index].astype(np.float32), bands)

@@ -16,10 +16,21 @@ from samplegan.representation import Representation
 _MIXED_SHARE, _MIXED_FILES = 0.1, 5  # of the files, from which a second category is no accident
 _FEW_FILES = 1000  # in a plain folder of fewer, each is also learned faster and slower
 _MANY_SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
+_SYNTH_SHARE = 0.5  # of what is learned from, beside such a folder; docs/architecture.md has the figures
+MOST_SYNTH_SHARE = 0.9
 
 
-def resolve_pack(source: Path, *, name: str | None, category: str | None) -> tuple[Pack, Path]:
-    """The pack that `source` stands for (a pack.yaml, a folder with one, or a folder of audio) and its folder."""
+def resolve_pack(
+    source: Path, *, name: str | None, category: str | None, synth_share: float | None = None
+) -> tuple[Pack, Path]:
+    """The pack that `source` stands for (a pack.yaml, a folder with one, or a folder of audio) and its folder.
+
+    A folder of fewer than 1,000 sounds has too few kits to tell what other kits are like: each is also learned at other
+    speeds, and `synth_share` of what is learned from (0 to 0.9; left out: half, where the category is told and not
+    guessed) is synthesised. Raises ConfigError.
+    """
+    if synth_share is not None and not 0.0 <= synth_share <= MOST_SYNTH_SHARE:
+        raise ConfigError(f"--synth-share must be from 0 to {MOST_SYNTH_SHARE:g}")
     source = source.expanduser()
     if not source.exists():
         raise ConfigError(
@@ -29,21 +40,28 @@ def resolve_pack(source: Path, *, name: str | None, category: str | None) -> tup
         )
     if source.is_file() or (source / config.PACK_FILE).is_file():
         pack = config.load_pack(source)
+        if synth_share is not None:
+            raise ConfigError(
+                "--synth-share is for a folder of audio, and this is a pack definition",
+                file=source,
+                hint="write its `synth` source with the `count` that you want",
+            )
         if category is not None:
             category_named(category)
             pack = dataclasses.replace(pack, category=category)
         return pack, source.parent if source.is_file() else source
-    guessed = category or guess_category(source.resolve().name) or guess_category(name or "") or "perc"
-    category_named(guessed)
+    told = category or guess_category(source.resolve().name) or guess_category(name or "")
+    meant = category_named(told or "perc").name
     files = find_audio_files(source)
     if category is None:
         _require_one_category(source, files)
     few = len(files) < _FEW_FILES
-    return Pack(
-        category=guessed,
-        sources=(config.Source(folder=str(source.resolve())),),
-        speeds=_MANY_SPEEDS if few else (1.0,),
-    ), source
+    if synth_share is None:
+        synth_share = _SYNTH_SHARE if few and told is not None else 0.0
+    sources = [config.Source(folder=str(source.resolve()))]
+    if count := round(len(files) * synth_share / (1.0 - synth_share)):
+        sources.append(config.Source(synth=meant, count=count, hold_out=False))
+    return Pack(category=meant, sources=tuple(sources), speeds=_MANY_SPEEDS if few else (1.0,)), source
 
 
 def guess_category(words: str) -> str | None:

@@ -94,6 +94,7 @@ def train(
     start_from: str | None = None,
     category: str | None = None,
     length_seconds: float | None = None,
+    synth_share: float | None = None,
     threads: int | None = None,
     quiet: bool = False,
 ) -> TrainResult:
@@ -102,7 +103,7 @@ def train(
     Raises ConfigError, InputError, MachineError, SampleganError if it diverges again and again, and Stopped (after
     saving) on Ctrl-C or SIGTERM.
     """
-    pack, base = resolve_pack(source, name=name, category=category)
+    pack, base = resolve_pack(source, name=name, category=category, synth_share=synth_share)
     asked = {"seed": seed, "steps": steps, "architecture": architecture, "start_from": start_from}
     given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     training = replace(pack.training, **given)
