@@ -90,11 +90,12 @@ OF_THE_FLOOR: Mapping[str, Callable[[Row], float | None]] = {
 INTRODUCTION = (
     """# What the model makes of real drums, measured
 
-The default model, trained on real one-shots and on nothing else. Every category is split by kit: a quarter of the
-sounds is held out, and at least 30. A model learns from the others for the time given, beginning with random weights:
-a bundled model may have learned from sounds that are held out here. Then as many sounds as are held out are drawn from
-it, none chosen, none refused, none finished, and compared with those held out as `samplegan evaluate` does. Nobody
-listened: these are figures of sounds.
+The default model, trained on a folder of real one-shots as `samplegan train` does: beside them it learns from as many
+sounds of the synthesiser. Every category is split by kit: a quarter of the sounds is held out, and at least 30. A model
+learns from the others for the time given, beginning with random weights: a bundled model may have learned from sounds
+that are held out here. (The synthesiser's ranges were fitted to the others, too.) Then as many sounds as are held out
+are drawn from it, none chosen, none refused, none finished, and compared with those held out as `samplegan evaluate`
+does. Nobody listened: these are figures of sounds.
 
 A figure means little alone. Beside the model stand:
 
@@ -102,7 +103,7 @@ A figure means little alone. Beside the model stand:
     + "\n".join(f"- **{name}**: {words}." for name, words in SETS.items())
     + """
 - **stereo-dcgan**: the architecture of the draft, on images of left and right with logarithmic bands; trained on the
-  same sounds for as long as a section says."""
+  same real sounds alone, for as long as a section says."""
     + "\n\nThe columns:\n\n"
     + "\n".join(f"- **{heading}**: {MEANINGS[heading]}." for heading in SHOWN)
     + """
@@ -121,6 +122,7 @@ class Ablation:
     training: Mapping[str, Any] = field(default_factory=dict)
     image: ImageSettings | None = None
     speeds: tuple[float, ...] | None = None
+    synth_share: float | None = None
     same_minutes: bool = False  # as the default took, instead of the same number of steps
 
 
@@ -135,6 +137,7 @@ ABLATIONS = (
     Ablation("gradient-penalty", "R1 and R2, with a weight of 1", {"gradient_penalty": 1.0}),
     Ablation("no-average", "no averaged weights", {"ema_steps": 1}),
     Ablation("one-speed", "no playback speeds", speeds=(1.0,)),
+    Ablation("nothing-synthesised", "the folder's sounds alone, none synthesised", synth_share=0.0),
     # With a window of 512 a tone of a kick comes back 8.6 semitones off however many bins stand alone; so it is 0.5.
     Ablation(
         "no-partials",
@@ -281,7 +284,7 @@ def measure_category(category: str, settings: Settings) -> None:
     model, record = trained(category, sides / "train", settings, category=category, minutes=settings.minutes)
     name, minutes = beside(category), min(record["seconds"] / 60, settings.minutes_beside)
     file = settings.results(name) / "pack.yaml"
-    definition = changed_pack(sides / "train", file, category, training=DCGAN)
+    definition = changed_pack(sides / "train", file, category, training=DCGAN, synth_share=0.0)
     dcgan, _ = trained(name, definition, settings, category=category, minutes=minutes)
     what = f"{category} --minutes {settings.minutes:g} --minutes-beside {settings.minutes_beside:g}"
     compared(category, [model, dcgan], sides, settings, what)
@@ -426,7 +429,13 @@ def ablated_pack(ablation: Ablation, source: Path, file: Path, steps: int) -> Pa
     """The definition of one ablation of so many steps."""
     training = {"game_from_step": steps // GAME_FROM, **ablation.training}
     return changed_pack(
-        source, file, ABLATED, training=training, image=ablation.image, speeds=ablation.speeds
+        source,
+        file,
+        ABLATED,
+        training=training,
+        image=ablation.image,
+        speeds=ablation.speeds,
+        synth_share=ablation.synth_share,
     )
 
 
@@ -438,9 +447,10 @@ def changed_pack(
     training: Mapping[str, Any],
     image: ImageSettings | None = None,
     speeds: tuple[float, ...] | None = None,
+    synth_share: float | None = None,
 ) -> Path:
     """A pack definition: what training on the folder `source` would be, but for what is changed."""
-    pack, _ = resolve_pack(source, name=None, category=category)
+    pack, _ = resolve_pack(source, name=None, category=category, synth_share=synth_share)
     # As long as is asked for, whatever validation says; and controls are not compared.
     changes = {"patience": sys.maxsize, "control_sounds": 0, **training}
     pack = replace(

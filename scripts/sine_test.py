@@ -166,9 +166,9 @@ def sine(random: np.random.Generator) -> F32:
 
 
 def sine_pack(folder: Path) -> Path:
-    """A pack definition of a folder of sines: the default, but for controls, which nobody will turn, and playback
-    speeds, which would move the highest sines out of what a body may have."""
-    pack, _ = resolve_pack(folder, name=None, category=CATEGORY)
+    """A pack definition of a folder of sines: the default, but for synthesised drums, which are no sines, controls,
+    which nobody will turn, and playback speeds, which would move the highest sines out of what a body may have."""
+    pack, _ = resolve_pack(folder, name=None, category=CATEGORY, synth_share=0.0)
     pack = replace(pack, speeds=(1.0,), training=replace(pack.training, control_sounds=0))
     file = folder.with_name("pack.yaml")
     write_atomic(file, yaml.safe_dump(to_document(pack)).encode())

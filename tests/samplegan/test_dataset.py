@@ -220,6 +220,24 @@ def test_only_the_licences_asked_for_are_taken_and_seen_as_often_as_asked(tmp_pa
     assert set(licences_of(folder).values()) == {"cc0", "unknown"}
 
 
+def test_a_source_that_none_are_held_out_of_is_learned_from_as_a_whole_and_judges_nothing(tmp_path):
+    folder = folder_of_kicks(tmp_path / "kicks", 30)
+    mine, theirs = Source(folder=str(folder)), Source(synth="kick", count=40, hold_out=False)
+    both = prepare(pack_of(mine, theirs), tmp_path, REPRESENTATION, tmp_path / "both")
+    assert {both.sounds[index].licence for index in both.validation} == {"unknown"}
+    assert sum(both.sounds[index].licence == "synthesised" for index in both.training) == 40
+    alone = prepare(pack_of(mine), tmp_path, REPRESENTATION, tmp_path / "alone")
+    held_out = [{data.sounds[index].name for index in data.validation} for data in (both, alone)]
+    assert held_out[0] == held_out[1]
+
+
+def test_synthesised_sounds_do_not_make_up_for_a_folder_of_too_few(tmp_path):
+    folder = folder_of_kicks(tmp_path / "kicks", 12)
+    sources = Source(folder=str(folder)), Source(synth="kick", count=40, hold_out=False)
+    with pytest.raises(InputError, match="only 12 usable sounds"):
+        prepare(pack_of(*sources), tmp_path, REPRESENTATION, tmp_path / "cache")
+
+
 # --- what a fold-down to mono leaves
 
 

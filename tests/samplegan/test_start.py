@@ -83,6 +83,46 @@ def test_a_few_odd_names_are_no_second_category(tmp_path):
     assert resolve_pack(folder_of(tmp_path, names), name="kick", category=None)[0].category == "kick"
 
 
+def kicks_in(tmp_path, count):
+    return folder_of(tmp_path / "kicks", [f"kick {index}.wav" for index in range(count)])
+
+
+def test_a_folder_of_few_sounds_is_joined_by_as_many_synthesised_ones_that_judge_nothing(tmp_path):
+    pack, base = resolve_pack(kicks_in(tmp_path, 40), name=None, category=None)
+    folder, synthesised = pack.sources
+    assert folder.folder == str(base.resolve())
+    assert folder.hold_out
+    assert (synthesised.synth, synthesised.count, synthesised.hold_out) == ("kick", 40, False)
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.2, 10), (0.75, 120), (0.9, 360)])
+def test_the_share_of_synthesised_sounds_is_of_all_that_is_learned_from(tmp_path, share, count):
+    pack, _ = resolve_pack(kicks_in(tmp_path, 40), name=None, category=None, synth_share=share)
+    assert [source.count for source in pack.sources[1:]] == [count]
+
+
+def test_nothing_is_synthesised_where_it_is_not_wanted_not_needed_or_of_no_known_category(tmp_path):
+    assert (
+        len(resolve_pack(kicks_in(tmp_path, 40), name=None, category=None, synth_share=0.0)[0].sources) == 1
+    )
+    nameless = folder_of(tmp_path / "misc", [f"{index}.wav" for index in range(40)])
+    assert len(resolve_pack(nameless, name=None, category=None)[0].sources) == 1
+    many = folder_of(tmp_path / "many kicks", [f"kick {index}.wav" for index in range(1000)])
+    assert len(resolve_pack(many, name=None, category=None)[0].sources) == 1
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.95, 1.0, float("nan")])
+def test_a_share_that_is_none_is_refused(tmp_path, share):
+    with pytest.raises(ConfigError, match="--synth-share must be from 0 to"):
+        resolve_pack(kicks_in(tmp_path, 40), name=None, category=None, synth_share=share)
+
+
+def test_a_pack_definition_says_itself_what_is_synthesised(tmp_path):
+    (tmp_path / "pack.yaml").write_text("category: kick\n")
+    with pytest.raises(ConfigError, match="this is a pack definition"):
+        resolve_pack(tmp_path, name=None, category=None, synth_share=0.5)
+
+
 @pytest.mark.parametrize(
     ("words", "category"),
     [
