@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,13 @@ from samplegan.evaluate.report import (
     MOST_SOUNDS,
     REPORT_FILE,
     Row,
+    Target,
     evaluate,
     memoriser_is_caught,
+    targets_of,
     write_report,
 )
-from samplegan.evaluate.table import COLUMNS, SETS
+from samplegan.evaluate.table import COLUMNS, SETS, reason
 from samplegan.files import sha256_of, write_atomic, write_json
 from samplegan.gan import body_gan
 from samplegan.train import resolve_pack, train
@@ -74,18 +76,6 @@ ALONE = ("pitch", "ripple", "C_T", "near")
 ABLATION_COLUMNS = ("MMD", "FD", "cov", "rec", "1-NN", "KS", "C_T", "pitch", "ripple")
 MEANINGS = {column.heading: column.meaning for column in COLUMNS}
 WORDS = {column.heading: column.words for column in COLUMNS}
-
-# What real sounds of other kits have, of targets whose limits are not made from that.
-OF_THE_FLOOR: Mapping[str, Callable[[Row], float | None]] = {
-    "pitch spread, off by": lambda row: (
-        None if row.pitch_spread_ratio is None else abs(row.pitch_spread_ratio - 1.0)
-    ),
-    "median ripple": lambda row: row.ripple_ratio,
-    "KS of width": lambda row: row.width_ks,
-    "coverage, best baseline": lambda row: row.coverage,
-    "FD-mel, best baseline": lambda row: row.fd_mel,
-    "MMD² × 1000, best baseline": lambda row: 1000.0 * row.mmd2,
-}
 
 INTRODUCTION = (
     """# What the model makes of real drums, measured
@@ -544,6 +534,11 @@ def rows_of(report: Mapping[str, Any]) -> dict[str, Row]:
     return {row["name"]: Row(**row) for row in report["rows"]}
 
 
+def asked_of(report: Mapping[str, Any]) -> list[Target]:
+    """What is asked of the model of a report today, whatever was asked when it was written."""
+    return targets_of(list(rows_of(report).values()), category=report["category"], sounds=report["sounds"])
+
+
 def overview_section(rows: Sequence[Sequence[str]]) -> str:
     """All categories at a glance."""
     header = (
@@ -563,7 +558,8 @@ def overview_row(category: str, report: Mapping[str, Any], training: Mapping[str
     """One category's cells."""
     rows = rows_of(report)
     model, floor = next(iter(rows.values())), rows[FLOOR]
-    missed = [target for target in report["targets"] if not target["is_met"]]
+    asked = asked_of(report)
+    missed = [target for target in asked if not target.is_met]
     return [
         plural(category),
         str(report["training_sounds"]),
@@ -572,8 +568,8 @@ def overview_row(category: str, report: Mapping[str, Any], training: Mapping[str
         f"{training['seconds'] / 60:.1f}",
         *(f"{WORDS[heading](model)} ({WORDS[heading](floor)})" for heading in BESIDE_THE_FLOOR),
         *(WORDS[heading](model) for heading in ALONE),
-        f"{len(report['targets']) - len(missed)} of {len(report['targets'])}",
-        str(sum(is_missed_by_the_floor(target, floor) for target in missed)),
+        f"{len(asked) - len(missed)} of {len(asked)}",
+        str(sum(target.is_missed_by_the_floor for target in missed)),
     ]
 
 
@@ -595,14 +591,14 @@ def bundled_row(category: str, report: Mapping[str, Any]) -> list[str]:
     """One bundled model's cells."""
     rows = rows_of(report)
     model, floor, synthesiser = next(iter(rows.values())), rows[FLOOR], rows[baselines.SYNTHESISER]
-    met = sum(target["is_met"] for target in report["targets"])
+    asked = asked_of(report)
     return [
         plural(category),
         str(report["held_out_sounds"]),
         *(f"{WORDS[heading](model)} ({WORDS[heading](floor)})" for heading in BESIDE_THE_FLOOR),
         *(WORDS[heading](model) for heading in ALONE),
         *(WORDS[heading](synthesiser) for heading in ("MMD", "cov", "KS")),
-        f"{met} of {len(report['targets'])}",
+        f"{sum(target.is_met for target in asked)} of {len(asked)}",
     ]
 
 
@@ -651,7 +647,7 @@ that of step {training["kept_step"]:,}.{silent}{dcgan}
 
 {table(("", *SHOWN), cells)}{caught}
 
-{targets_words(report["targets"], rows[FLOOR])}
+{targets_words(asked_of(report))}
 
 ![Spectrograms of held-out {words} on the left, generated ones on the right]({wall})
 
@@ -660,25 +656,16 @@ that of step {training["kept_step"]:,}.{silent}{dcgan}
 {record["signature"]}"""
 
 
-def is_missed_by_the_floor(target: Mapping[str, Any], floor: Row) -> bool:
-    """Whether real sounds of other kits do not reach a target either."""
-    value = OF_THE_FLOOR.get(target["name"], lambda row: None)(floor)
-    if value is None:
-        return False
-    return value < target["limit"] if target["at_least"] else value > target["limit"]
-
-
-def targets_words(targets: Sequence[Mapping[str, Any]], floor: Row) -> str:
+def targets_words(asked: Sequence[Target]) -> str:
     """What is met and what is not."""
     parts = []
-    for verdict, is_met in (("Met", True), ("**Not met**", False)):
+    for words, is_met in (("Met", True), ("**Not met**", False)):
         chosen = [
-            f"{each['name']} {each['value']:.3g} {'≥' if each['at_least'] else '≤'} {each['limit']:.3g} ({each['why']}"
-            f"{'; the floor misses it, too' if not is_met and is_missed_by_the_floor(each, floor) else ''})"
-            for each in targets
-            if each["is_met"] == is_met
+            f"{each.name} {each.value:.3g} {'≥' if each.at_least else '≤'} {each.limit:.3g} ({reason(each)})"
+            for each in asked
+            if each.is_met == is_met
         ]
-        parts.append(f"{verdict}: {'; '.join(chosen) or 'none'}.")
+        parts.append(f"{words}: {'; '.join(chosen) or 'none'}.")
     return "\n\n".join(parts)
 
 

@@ -17,6 +17,7 @@ from samplegan.evaluate.table import (
     heading,
     kick_words,
     notes,
+    reason,
     verdict,
 )
 
@@ -104,7 +105,7 @@ def _targets(report: Report) -> str:
         f'<tr><th scope="row">{escape(each.name)}</th><td>{each.value:.3f}</td>'
         f"<td>{'≥' if each.at_least else '≤'} {each.limit:.3f}</td>"
         f'<td class="words {"met" if each.is_met else "unmet"}">{verdict(each)}</td>'
-        f'<td class="words quiet">{escape(each.why)}</td></tr>'
+        f'<td class="words quiet">{escape(reason(each))}</td></tr>'
         for each in targets(report)
     ]
     heads = [("figure", ""), (report.subject.name, ""), ("asked", ""), ("", "whether it is met"), ("", "why")]
