@@ -16,6 +16,7 @@ from samplegan.representation import Representation
 _MIXED_SHARE, _MIXED_FILES = 0.1, 5  # of the files, from which a second category is no accident
 _FEW_FILES = 1000  # in a plain folder of fewer, each is also learned faster and slower
 _MANY_SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
+_SPEEDS = (0.92, 1.0, 1.08)  # where synthesised sounds add to the variety, as in packs/
 _SYNTH_SHARE = 0.5  # of what is learned from, beside such a folder; docs/architecture.md has the figures
 MOST_SYNTH_SHARE = 0.9
 
@@ -26,7 +27,7 @@ def resolve_pack(
     """The pack that `source` stands for (a pack.yaml, a folder with one, or a folder of audio) and its folder.
 
     A folder of fewer than 1,000 sounds has too few kits to tell what other kits are like: each is also learned at other
-    speeds, and `synth_share` of what is learned from (0 to 0.9; left out: half, where the category is told and not
+    playback speeds, and `synth_share` of what is learned from (0 to 0.9; left out: half, where the category is told and not
     guessed) is synthesised. Raises ConfigError.
     """
     if synth_share is not None and not 0.0 <= synth_share <= MOST_SYNTH_SHARE:
@@ -59,9 +60,11 @@ def resolve_pack(
     if synth_share is None:
         synth_share = _SYNTH_SHARE if few and told is not None else 0.0
     sources = [config.Source(folder=str(source.resolve()))]
+    speeds = _MANY_SPEEDS if few else (1.0,)
     if count := round(len(files) * synth_share / (1.0 - synth_share)):
         sources.append(config.Source(synth=meant, count=count, hold_out=False))
-    return Pack(category=meant, sources=tuple(sources), speeds=_MANY_SPEEDS if few else (1.0,)), source
+        speeds = _SPEEDS if few else speeds
+    return Pack(category=meant, sources=tuple(sources), speeds=speeds), source
 
 
 def guess_category(words: str) -> str | None:
