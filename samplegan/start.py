@@ -27,8 +27,8 @@ def resolve_pack(
     """The pack that `source` stands for (a pack.yaml, a folder with one, or a folder of audio) and its folder.
 
     A folder of fewer than 1,000 sounds has too few kits to tell what other kits are like: each is also learned at other
-    playback speeds, and `synth_share` of what is learned from (0 to 0.9; left out: half, where the category is told and not
-    guessed) is synthesised. Raises ConfigError.
+    playback speeds, and `synth_share` of what is learned from (0 to 0.9; left out: half, where the category is told
+    and not guessed) is synthesised. Raises ConfigError.
     """
     if synth_share is not None and not 0.0 <= synth_share <= MOST_SYNTH_SHARE:
         raise ConfigError(f"--synth-share must be from 0 to {MOST_SYNTH_SHARE:g}")
