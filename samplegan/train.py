@@ -301,6 +301,9 @@ class _Run:
                 progress.show(done, count)
 
             data = prepare(self.pack, self.base, self.representation, self.folder / "data", read)
+            if joined := sum(not sound.hold_out for sound in data.sounds):
+                own = len(data.sounds) - joined
+                progress.say(f"{own} sounds, and {joined} synthesised ones beside them")
         if data.skipped:
             write_json(self.folder / "skipped.json", [list(entry) for entry in data.skipped])
         return data

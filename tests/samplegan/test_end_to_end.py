@@ -13,7 +13,7 @@ import soundfile
 PACK = """
 category: kick
 length_seconds: 0.3
-sources: [{folder: kicks, licence: cc0}]
+sources: [{folder: kicks, licence: cc0}, {synth: kick, count: 8, hold_out: false}]
 speeds: [0.95, 1.0]
 image: {bands: 48, frames: 32, dense_frames: 12, partials: 1}
 training:
@@ -55,7 +55,7 @@ def test_the_pack_is_what_was_asked_for(rendered):
     folder, _ = rendered
     manifest = json.loads((folder / "a" / "MANIFEST.json").read_text())
     assert len(manifest["files"]) == 8
-    assert manifest["model"]["licences"] == {"cc0": 32}
+    assert manifest["model"]["licences"] == {"cc0": 32, "synthesised": 8}
     assert manifest["model"]["architecture"] == "body-gan"
     for entry in manifest["files"]:
         audio, rate = soundfile.read(folder / "a" / entry["file"])
