@@ -37,7 +37,7 @@ SECTION = "synth-share"
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SPLITS = 12
 HELD_OUT_SHARE = 0.25
-SYNTHESISED = 400  # sounds
+SYNTHESISED = 250  # sounds
 SEED = 1  # of the synthesiser; the models learn from seed 0
 DIMENSIONS, SOUNDS_PER_DIMENSION = 32, 3  # as `evaluate` compares
 
