@@ -18,7 +18,6 @@ _FEW_FILES = 1000  # in a plain folder of fewer, each is also learned faster and
 _MANY_SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
 _SPEEDS = (0.92, 1.0, 1.08)  # where synthesised sounds add to the variety, as in packs/
 _SYNTH_SHARE = 0.5  # of what is learned from, beside such a folder; docs/architecture.md has the figures
-_PATIENCE = 32  # then: copies come later
 MOST_SYNTH_SHARE = 0.9
 # Kits of percussion differ in kind: further aside than this from both new sounds are like those of neither.
 _ASIDE = {"perc": 0.5}
@@ -68,7 +67,6 @@ def resolve_pack(
     if count := round(len(files) * synth_share / (1.0 - synth_share)):
         sources.append(config.Source(synth=meant, count=count, hold_out=False))
         speeds = _SPEEDS if few else speeds
-        training = dataclasses.replace(training, patience=_PATIENCE)
     return Pack(category=meant, sources=tuple(sources), speeds=speeds, training=training), source
 
 

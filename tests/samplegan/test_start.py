@@ -95,15 +95,15 @@ def test_a_folder_of_few_sounds_is_joined_by_as_many_synthesised_ones_that_judge
     assert (synthesised.synth, synthesised.count, synthesised.hold_out) == ("kick", 40, False)
 
 
-def test_playback_speeds_patience_and_the_step_aside_are_what_suits_the_sounds(tmp_path):
+def test_playback_speeds_and_the_step_aside_are_what_suits_the_sounds(tmp_path):
     kicks = kicks_in(tmp_path, 40)
     percs = folder_of(tmp_path / "percs", [f"{index}.wav" for index in range(40)])
     mixed, alone = (
         resolve_pack(kicks, name=None, category=None, synth_share=share)[0] for share in (0.5, 0.0)
     )
     assert set(mixed.speeds) < set(alone.speeds)
-    assert (mixed.training, alone.training) == (Training(patience=32), Training())
-    assert resolve_pack(percs, name=None, category=None)[0].training == Training(aside=0.5, patience=32)
+    assert mixed.training == alone.training == Training()
+    assert resolve_pack(percs, name=None, category=None)[0].training == Training(aside=0.5)
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.2, 10), (0.75, 120), (0.9, 360)])
