@@ -62,11 +62,12 @@ def resolve_pack(
     if synth_share is None:
         synth_share = _SYNTH_SHARE if few and told is not None else 0.0
     sources = [config.Source(folder=str(source.resolve()))]
-    speeds = _MANY_SPEEDS if few else (1.0,)
-    training = Training(aside=_ASIDE.get(meant, Training.aside))
     if count := round(len(files) * synth_share / (1.0 - synth_share)):
         sources.append(config.Source(synth=meant, count=count, hold_out=False))
-        speeds = _SPEEDS if few else speeds
+    speeds: tuple[float, ...] = (1.0,)
+    if few:
+        speeds = _SPEEDS if count else _MANY_SPEEDS
+    training = Training(aside=_ASIDE.get(told or "", Training.aside))
     return Pack(category=meant, sources=tuple(sources), speeds=speeds, training=training), source
 
 
