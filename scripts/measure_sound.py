@@ -127,7 +127,9 @@ ABLATIONS = (
     Ablation("gradient-penalty", "R1 and R2, with a weight of 1", {"gradient_penalty": 1.0}),
     Ablation("no-average", "no averaged weights", {"ema_steps": 1}),
     Ablation("one-speed", "no playback speeds", speeds=(1.0,)),
-    Ablation("nothing-synthesised", "the folder's sounds alone, none synthesised", synth_share=0.0),
+    Ablation(
+        "nothing-synthesised", "the folder's sounds alone, none synthesised, at five speeds", synth_share=0.0
+    ),
     # With a window of 512 a tone of a kick comes back 8.6 semitones off however many bins stand alone; so it is 0.5.
     Ablation(
         "no-partials",
