@@ -47,7 +47,6 @@ class Nearness:
     """Of one set to the kits held out."""
 
     mmd: float  # MMD² × 1000
-    fd: float
     coverage: float
     ks: float
 
@@ -136,7 +135,6 @@ def one_split(real: MeasuredSet, synthesised: MeasuredSet, kits: list[str], seed
         found.append(
             Nearness(
                 mmd=1000.0 * metrics.mmd2(wanted, features),
-                fd=metrics.frechet_distance(wanted, features),
                 coverage=quality.coverage,
                 ks=mean_ks(compare(described, characteristics)),
             )

@@ -413,6 +413,8 @@ def _ratio(generated: float, real: float) -> float | None:
 
 # --- targets
 
+_coverage, _mean_ks, _fd_mel, _one_nn = map(attrgetter, ("coverage", "mean_ks", "fd_mel", "one_nn"))
+
 
 def targets(report: Report, row: Row | None = None) -> list[Target]:
     """What the project asks of a model, for the subject or another row; what cannot be said is left out."""
@@ -439,14 +441,14 @@ def targets_of(rows: Sequence[Row], *, category: str, sounds: int, row: Row | No
 
     if floor is not None:
         least, ks, far, nn = 1.0 - 0.1 * slack, 1.0 + 0.25 * slack, 1.0 + 0.6 * slack, 0.08 * slack
-        ask("coverage", attrgetter("coverage"), least * floor.coverage, f"{least:g} × floor", at_least=True)
-        ask("mean KS", attrgetter("mean_ks"), ks * floor.mean_ks, f"{ks:g} × floor")
-        ask("FD-mel", attrgetter("fd_mel"), far * floor.fd_mel, f"{far:g} × floor")
+        ask("coverage", _coverage, least * floor.coverage, f"{least:g} × floor", at_least=True)
+        ask("mean KS", _mean_ks, ks * floor.mean_ks, f"{ks:g} × floor")
+        ask("FD-mel", _fd_mel, far * floor.fd_mel, f"{far:g} × floor")
         # Unbiased, it may be negative: the floor is at least what chance makes of equal sets.
         chance = max(floor.mmd2, _CHANCE_MMD / sounds)
         why = f"{far:g} × " + ("floor" if chance == floor.mmd2 else "chance")
         ask("MMD² × 1000", _mmd, 1000 * far * chance, why)
-        ask("1-NN", attrgetter("one_nn"), floor.one_nn + nn, f"floor + {nn:g}")
+        ask("1-NN", _one_nn, floor.one_nn + nn, f"floor + {nn:g}")
     ask("pitch spread, off by", _pitch_off, 0.2 * slack, "of the real one")
     ask("median ripple", attrgetter("ripple_ratio"), 1.0 + 0.5 * slack, "× the real one")
     ask("KS of width", attrgetter("width_ks"), 0.25 * slack, "of 0 to 1")
@@ -458,13 +460,13 @@ def targets_of(rows: Sequence[Row], *, category: str, sounds: int, row: Row | No
         if each.kind == BASELINE and each.name != baselines.MEMORISER and each is not row
     ]
     if rivals:
-        varied = max(rivals, key=attrgetter("coverage"))
-        ask("coverage, best baseline", attrgetter("coverage"), varied.coverage, varied.name, at_least=True)
+        varied = max(rivals, key=_coverage)
+        ask("coverage, best baseline", _coverage, varied.coverage, varied.name, at_least=True)
         for name, key in (
-            ("mean KS", attrgetter("mean_ks")),
-            ("FD-mel", attrgetter("fd_mel")),
+            ("mean KS", _mean_ks),
+            ("FD-mel", _fd_mel),
             ("MMD² × 1000", _mmd),
-            ("1-NN", attrgetter("one_nn")),
+            ("1-NN", _one_nn),
         ):
             nearest = min(rivals, key=key)
             ask(f"{name}, best baseline", key, key(nearest), nearest.name)

@@ -182,6 +182,21 @@ def test_width_costs_where_there_is_something_to_hear():
     assert loss_of(wider, real=silent) < 0.2 * loss_of(wider, real=loud)
 
 
+def test_a_side_that_few_have_draws_all_away_from_mono():
+    real = images(0)
+    real[:, 0], real[:, 1] = 0.5, -1.0
+    real[1, 1, :, FRAMES // 2 :] = 0.0  # a quarter
+
+    def as_wide_as(width):
+        def change(again):
+            again[:, 1] = width
+
+        return loss_of(change, 0, real)
+
+    # The median of all, where tanh has hardly a slope, is not the optimum; nor may the mono ones be forgotten.
+    assert as_wide_as(-0.9) < as_wide_as(-1.0) < as_wide_as(0.0)
+
+
 def test_grain_is_added_before_it_is_compared():
     real = images(0)
     again = torch.cat([real, torch.ones_like(real[:, :1])], dim=1)
