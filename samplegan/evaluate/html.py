@@ -45,7 +45,9 @@ dl { display: grid; grid-template-columns: max-content auto; gap: .15rem 1rem; f
 dt { font-weight: 600; } dd { margin: 0; }
 figure { margin: 0 0 1.5rem; } figcaption { font-size: .92rem; margin-top: .4rem; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
-@media print { body { max-width: none; padding: 0; } figure { break-inside: avoid; } }
+@page { size: landscape; margin: 12mm; }
+@media print { body { max-width: none; padding: 0; font-size: 13px; } figure { break-inside: avoid; }
+  img { max-height: 150mm; } }
 """
 
 
