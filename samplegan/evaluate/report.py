@@ -92,7 +92,7 @@ class Row:
     vendi_ratio: float  # to the held-out sounds
     mean_ks: float
     width_ks: float
-    pitch_spread_ratio: float | None  # to the held-out sounds, as is the next
+    pitch_spread_ratio: float | None  # of standard deviations, to the held-out sounds, as is the next
     ripple_ratio: float | None
     c_t: float | None
     share_near: float | None  # nearer to a training sound than all but 1 % of held-out sounds are
@@ -386,7 +386,7 @@ class _Judge:
         # The training sounds are at a distance of 0 from themselves, which says nothing.
         training = None if kind == FLOOR else self._training
         near = math.nan if training is None or self.near_distance is None else self.near_distance
-        ripple, pitch = differences["ripple_db"], differences["pitch_log2_hz"]
+        ripple = differences["ripple_db"]
         return Row(
             name=made.sounds.name,
             kind=kind,
@@ -399,12 +399,19 @@ class _Judge:
             vendi_ratio=vendi(at, self._sigma) / self._vendi,
             mean_ks=mean_ks(differences),
             width_ks=differences["width_db"].distance,
-            pitch_spread_ratio=_ratio(pitch.generated_spread, pitch.real_spread),
+            pitch_spread_ratio=_ratio(_pitch_spread(made), _pitch_spread(self._real)),
             ripple_ratio=_ratio(ripple.generated_median, ripple.real_median),
             c_t=None if training is None else c_t(training, real, at),
             share_near=None if training is None else float(np.mean(made.copy_distances < near)),
             silent=made.silent,
         )
+
+
+def _pitch_spread(measured: MeasuredSet) -> float:
+    """The standard deviation of the pitches of those sounds that have one, in octaves; nan if none has."""
+    pitches = measured.values("pitch_log2_hz")
+    found = pitches[~np.isnan(pitches)]
+    return float(found.std()) if found.size else math.nan
 
 
 def _ratio(generated: float, real: float) -> float | None:

@@ -96,7 +96,11 @@ COLUMNS = (
     Column("JS", "divergence of the clusters' shares, nats", lambda r: f"{r.js:.3f}"),
     Column("Vendi", "diversity, of the real sounds'", lambda r: f"{r.vendi_ratio:.2f}"),
     Column("KS", "how far characteristics differ, mean: 0 to 1", lambda r: f"{r.mean_ks:.2f}"),
-    Column("pitch", "spread of the pitch, of the real one", lambda r: _optional(r.pitch_spread_ratio, ".2f")),
+    Column(
+        "pitch",
+        "standard deviation of the pitch, of the real one",
+        lambda r: _optional(r.pitch_spread_ratio, ".2f"),
+    ),
     Column("ripple", "unsteadiness of decays, of the real one", lambda r: _optional(r.ripple_ratio, ".2f")),
     Column(
         "C_T",

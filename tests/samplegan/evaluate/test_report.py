@@ -63,6 +63,13 @@ def test_every_set_has_a_row_and_one_size(report: Report):
         assert 0.0 <= each.coverage <= 1.0 and 0.0 <= each.one_nn <= 1.0 and 0.0 <= each.mean_ks <= 1.0
 
 
+def test_the_spread_of_the_pitch_is_its_standard_deviation(report: Report):
+    spreads = [np.nanstd(each.values("pitch_log2_hz")) for each in (report.generated, report.real)]
+    assert report.subject.pitch_spread_ratio == pytest.approx(spreads[0] / spreads[1])
+    asked = next(each for each in targets(report) if each.name == "pitch spread, off by")
+    assert asked.value == pytest.approx(abs(spreads[0] / spreads[1] - 1.0))
+
+
 def test_a_model_that_learned_nothing_is_far_from_everything(report: Report):
     tiny, floor = report.subject, report.floor
     assert floor is not None
