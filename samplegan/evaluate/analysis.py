@@ -32,6 +32,7 @@ from samplegan.evaluate.distributions import (
     characteristics,
     defects,
     kick_test,
+    standard_deviation,
 )
 from samplegan.evaluate.embedding import DIMENSION, Embedding
 from samplegan.evaluate.memorisation import CopySearch
@@ -211,17 +212,15 @@ def _combined_kick_tests(found: Sequence[Measured]) -> KickTest:
         return float(np.mean([getattr(each.kick, name) if each.kick else 0.0 for each in found]))
 
     def values(name: str) -> F64:
-        present = np.array([each.characteristics[name] for each in found])
-        return present[~np.isnan(present)]
+        return np.array([each.characteristics[name] for each in found])
 
-    pitches = values("pitch_log2_hz")
     return KickTest(
         **{
             name: share(name)
             for name in ("broadband_transient", "decaying_fundamental", "falling_centroid", "all_three")
         },
-        decay_spread_s=float(np.std(2.0 ** values("decay_20_log2_s"))),
-        pitch_spread_log2_hz=float(np.std(pitches)) if pitches.size else math.nan,
+        decay_spread_s=standard_deviation(2.0 ** values("decay_20_log2_s")),
+        pitch_spread_log2_hz=standard_deviation(values("pitch_log2_hz")),
     )
 
 

@@ -156,6 +156,12 @@ def spread(values: ArrayLike) -> float:
     return float(high - low) / _NORMAL_QUARTILES
 
 
+def standard_deviation(values: ArrayLike) -> float:
+    """That of values [...], of which nan does not count. nan for no values at all."""
+    present = _present(values)
+    return float(present.std()) if present.size else math.nan
+
+
 def compare(
     real: Sequence[Mapping[str, float]], generated: Sequence[Mapping[str, float]]
 ) -> dict[str, Difference]:
@@ -276,7 +282,7 @@ def kick_test(sounds: Sequence[F32]) -> KickTest:
         falling_centroid=falling,
         all_three=float(passed.all(axis=1).mean()),
         decay_spread_s=float(np.std([sound.decay_20_db_s for sound in described])),
-        pitch_spread_log2_hz=float(np.std(np.log2(pitches_hz))) if pitches_hz.size else math.nan,
+        pitch_spread_log2_hz=standard_deviation(np.log2(pitches_hz)),
     )
 
 

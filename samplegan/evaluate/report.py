@@ -28,7 +28,14 @@ from samplegan.errors import ConfigError, InputError
 from samplegan.evaluate import baselines
 from samplegan.evaluate.analysis import MeasuredSet, Measurer, Workers
 from samplegan.evaluate.course import Course, read_course
-from samplegan.evaluate.distributions import Defects, Difference, KickTest, compare, mean_ks
+from samplegan.evaluate.distributions import (
+    Defects,
+    Difference,
+    KickTest,
+    compare,
+    mean_ks,
+    standard_deviation,
+)
 from samplegan.evaluate.embedding import Embedding, Projection
 from samplegan.evaluate.memorisation import NEAR_PERCENTILE, CopySearch, c_t
 from samplegan.evaluate.metrics import (
@@ -408,10 +415,8 @@ class _Judge:
 
 
 def _pitch_spread(measured: MeasuredSet) -> float:
-    """The standard deviation of the pitches of those sounds that have one, in octaves; nan if none has."""
-    pitches = measured.values("pitch_log2_hz")
-    found = pitches[~np.isnan(pitches)]
-    return float(found.std()) if found.size else math.nan
+    """Of those sounds that have a pitch, in octaves; nan if none has."""
+    return standard_deviation(measured.values("pitch_log2_hz"))
 
 
 def _ratio(generated: float, real: float) -> float | None:

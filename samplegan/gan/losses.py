@@ -78,8 +78,8 @@ def reconstruction(real: Tensor, again: Tensor, bands: int, partials: int, grain
     """
     level = (again[:, 0, :bands] + grain - real[:, 0, :bands]).abs().mean()
     heard = torch.sigmoid((real[:, 0, :bands] + 0.8) * 10.0)
-    apart = (again[:, 1, :bands] - real[:, 1, :bands]).abs()
-    loss = level + 0.3 * ((apart + 2.0 * apart.square()) * heard).mean()
+    side = (again[:, 1, :bands] - real[:, 1, :bands]).abs()
+    loss = level + 0.3 * ((side + 2.0 * side.square()) * heard).mean()
     if real.shape[2] > bands + partials:
         wanted, given = real[:, :2, -1], again[:, :2, -1]
         share, density = (given - wanted).abs().unbind(dim=1)
