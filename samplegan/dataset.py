@@ -395,7 +395,7 @@ def _is_cached(images_file: Path, list_file: Path, fingerprint: str) -> bool:
 def _require(usable: int, skipped: list[tuple[str, str]]) -> None:
     if usable >= FEWEST_SOUNDS:
         return
-    what = f"only {usable} usable sounds; training needs at least {FEWEST_SOUNDS}"
+    what = f"only {usable} usable sound{'s' * (usable != 1)}; training needs at least {FEWEST_SOUNDS}"
     if skipped:
         reasons = Counter(reason for _, reason in skipped).most_common(4)
         what += f". {len(skipped)} were skipped: " + "; ".join(

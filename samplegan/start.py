@@ -16,7 +16,7 @@ from samplegan.representation import Representation
 _MIXED_SHARE, _MIXED_FILES = 0.1, 5  # of the files, from which a second category is no accident
 _FEW_FILES = 1000  # in a plain folder of fewer, each is also learned faster and slower
 _MANY_SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
-_SPEEDS = (0.92, 1.0, 1.08)  # where synthesised sounds add to the variety, as in packs/
+_SPEEDS = (0.92, 1.0, 1.08)  # where synthesised sounds add to the variety
 _SYNTH_SHARE = 0.5  # of what is learned from, beside such a folder; docs/architecture.md has the figures
 MOST_SYNTH_SHARE = 0.9
 # Kits of percussion differ in kind: further aside than this from both new sounds are like those of neither.
