@@ -85,7 +85,7 @@ sounds of the synthesiser. Every category is split by kit: a quarter of the soun
 learns from the others for the time given, beginning with random weights: a bundled model may have learned from sounds
 that are held out here. (The synthesiser's ranges were fitted to the others, too.) Then as many sounds as are held out
 are drawn from it, none chosen, none refused, none finished, and compared with those held out as `samplegan evaluate`
-does. Nobody listened: these are figures of sounds.
+does. Nobody listened: these are figures of sounds, of one draw each; [other draws stray](#how-far-one-draw-strays).
 
 A figure means little alone. Beside the model stand:
 
