@@ -605,9 +605,7 @@ def evaluate(
     ] = None,
     count: Annotated[
         int,
-        typer.Option(
-            "--count", "-n", help="Most sounds of every set; all are of one size.", rich_help_panel="Sound"
-        ),
+        typer.Option("--count", "-n", help="Most sounds of every set.", rich_help_panel="Sound"),
     ] = 400,
     seed: Annotated[
         int, typer.Option(help="The same seed gives the same report.", rich_help_panel="Sound")

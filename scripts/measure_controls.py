@@ -38,7 +38,7 @@ from samplegan.errors import ConfigError, InputError, SampleganError
 from samplegan.evaluate.baselines import synthesiser
 from samplegan.evaluate.distributions import LEAST_SPREADS
 from samplegan.evaluate.embedding import BLOCKS, Embedding, Projection
-from samplegan.evaluate.sets import Sounds, equal_sizes, read_folder
+from samplegan.evaluate.sets import Sounds, at_most, read_folder
 from samplegan.files import write_json
 from samplegan.finishing import Unusable
 from samplegan.gates import BLOCK_CANDIDATES, BLOCK_FILES
@@ -238,7 +238,7 @@ def unseen_sounds(model: Model, audio: Path | None) -> Sounds:
             "are needed",
             file=folder,
         )
-    return equal_sizes([found.only(kept)], MOST_SOURCES, SEED)[0]
+    return at_most(found.only(kept), MOST_SOURCES, SEED)
 
 
 @dataclass(frozen=True, eq=False)

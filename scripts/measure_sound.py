@@ -471,11 +471,9 @@ def redrawn(model: Path, file: Path, drawn: Drawn) -> Path:
         generator.know(torch.zeros_like(generator.anchors[:1]))
     elif not drawn.residuals:
         generator.know(generator.anchors, groups=generator.groups)
-    training = dict(loaded.card["training"])
     if drawn.aside is not None:
-        training["aside"] = drawn.aside
-    card = loaded.card | {"name": file.stem, "training": training}
-    store.save_model(file, generator, card)
+        generator.aside.fill_(drawn.aside)
+    store.save_model(file, generator, loaded.card | {"name": file.stem})
     return file
 
 

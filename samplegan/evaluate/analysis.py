@@ -11,10 +11,10 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,7 +58,6 @@ class Measured:
     copy_distance: float  # to the nearest training sound; nan where not looked for
     flaws: Defects | None  # None where not asked for, and for silence
     kick: KickTest | None
-    is_silent: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +70,24 @@ class MeasuredSet:
     copy_distances: F64
     flaws: Defects | None
     kick: KickTest | None
-    silent: int
+
+    @property
+    def silent(self) -> int:
+        """How many of its sounds are silent: those that no characteristic can be said of."""
+        return sum(all(map(math.isnan, each.values())) for each in self.characteristics)
+
+    def only(self, indices: Iterable[int]) -> MeasuredSet:
+        """The same set with these sounds only, without what was combined of all of them."""
+        chosen = list(indices)
+        return replace(
+            self,
+            sounds=self.sounds.only(chosen),
+            features=self.features[chosen],
+            characteristics=[self.characteristics[index] for index in chosen],
+            copy_distances=self.copy_distances[chosen],
+            flaws=None,
+            kick=None,
+        )
 
     def values(self, name: str) -> F64:
         """One characteristic of every sound, [sound]; nan where a sound does not have it."""
@@ -95,14 +111,13 @@ class Measurer:
         try:
             described = characteristics(audio)
         except InputError:
-            return Measured(np.zeros(DIMENSION, np.float32), _SILENCE, nearest, None, None, True)
+            return Measured(np.zeros(DIMENSION, np.float32), _SILENCE, nearest, None, None)
         return Measured(
             features=self.embedding.features(audio),
             characteristics=described,
             copy_distance=nearest,
             flaws=defects([audio]) if in_detail else None,
             kick=kick_test([audio]) if in_detail else None,
-            is_silent=False,
         )
 
 
@@ -158,7 +173,6 @@ class Workers:
             copy_distances=np.array([each.copy_distance for each in found]),
             flaws=combined_defects([each.flaws for each in heard if each.flaws]) if heard else None,
             kick=_combined_kick_tests(found) if heard else None,
-            silent=sum(each.is_silent for each in found),
         )
 
     def _each(self, task: Callable[[Measurer, Maker], T], sounds: Sounds) -> list[T]:

@@ -96,7 +96,7 @@ def _sets(report: Report) -> str:
         for row in report.rows
     ]
     return _table(
-        f"Distances to the same {report.sounds} held-out sounds, all sets of one size",
+        f"Distances to the same {report.sounds} held-out sounds: means of draws of as many",
         [("set", ""), *((column.heading, column.meaning) for column in COLUMNS)],
         rows,
     )

@@ -1,6 +1,7 @@
 """One table that says how good a model is: beside what real sounds reach, what needs no learning, and what cheats.
 
-Every set has as many sounds as the held-out one it is compared with. Rows:
+Several figures grow with a set's size, so each is taken of as many sounds as are held out. What a set has more than
+these is not wasted: of one draw chance has a large part, so every figure is the mean of several draws. Rows:
 
 floor          training sounds: as near as sounds of other kits come. A model cannot be expected to be nearer
 ceiling        training sounds through the model's image and back: what the image costs, whatever the model
@@ -13,7 +14,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ from samplegan.evaluate.metrics import (
     vendi,
 )
 from samplegan.evaluate.sets import (
-    equal_sizes,
+    at_most,
     model_sounds,
     read_folder,
     require_disjoint,
@@ -65,12 +66,15 @@ from samplegan.synth.packs import LARGEST_SEED
 from samplegan.validation import printable
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
 SCHEMA_VERSION = 1
 REPORT_FILE = "report.json"
 PAGE_FILE = "report.html"
 PROJECTION_FILE = "projection.npz"
 MOST_SOUNDS = 400
 
+DRAWS = 16  # of a set's sounds, each of as many as are held out
 _DIMENSIONS = 32
 _SOUNDS_PER_DIMENSION = 3  # of the smallest set: a covariance of fewer is noise
 _SOUNDS_PER_BIN = 20
@@ -83,10 +87,14 @@ FLOOR, CEILING, BASELINE, SUBJECT, BESIDE = "floor", "ceiling", "baseline", "sub
 
 @dataclass(frozen=True)
 class Row:
-    """One set against the held-out sounds. None: cannot be said, of this set or without training sounds."""
+    """One set against the held-out sounds. None: cannot be said, of this set or without training sounds.
+
+    Figures are means of several draws of the set's sounds.
+    """
 
     name: str
     kind: str  # subject, beside, floor, ceiling or baseline
+    sounds: int  # in the whole set
     mmd2: float
     fd_mel: float
     precision: float
@@ -143,7 +151,7 @@ class Report:
 
     category: str
     seed: int
-    sounds: int  # in every set
+    sounds: int  # in a draw of every set
     length_seconds: float
     against: Path
     train: Path | None
@@ -233,37 +241,38 @@ def evaluate(
         for each in entrants
         if isinstance(each.source, Path)
     ]
-    drawn = equal_sizes([*real_sets, *folders], count, seed)
-    size = len(drawn[0])
-    drawn_folders = iter(drawn[len(real_sets) :])
+    size = min(count, *(len(sounds) for sounds in (*real_sets, *folders)))
+    held_out_drawn = at_most(held_out, size, seed)
+    each_folder = iter(folders)
     sets = [
         (
             BESIDE if index else SUBJECT,
-            next(drawn_folders)
+            at_most(next(each_folder), count, seed)
             if isinstance(each.source, Path)
-            else model_sounds(each.source, size, seed, length_samples).named(each.name),
+            else model_sounds(each.source, count, seed, length_samples).named(each.name),
         )
         for index, each in enumerate(entrants)
     ]
     if training is not None:
+        known_sounds = at_most(training, count, seed)
         sets += [
-            (FLOOR, drawn[1].named(FLOOR)),
-            (CEILING, baselines.round_trip(drawn[1], representation, seed).named(CEILING)),
-            (BASELINE, baselines.memoriser(training, size, seed)),
-            (BASELINE, baselines.pca_gaussian(training, representation, size, seed)),
+            (FLOOR, known_sounds.named(FLOOR)),
+            (CEILING, baselines.round_trip(known_sounds, representation, seed).named(CEILING)),
+            (BASELINE, baselines.memoriser(training, count, seed)),
+            (BASELINE, baselines.pca_gaussian(training, representation, count, seed)),
         ]
-    sets.append((BASELINE, baselines.synthesiser(category, size, seed, length_samples)))
+    sets.append((BASELINE, baselines.synthesiser(category, count, seed, length_samples)))
 
     embedding = Embedding(representation.length_seconds)
     search = None if training is None else CopySearch(training, representation.length_seconds)
-    total = (len(sets) + 1) * size + (len(training) if training else 0)
+    total = size + sum(len(sounds) for _, sounds in sets) + (len(training) if training else 0)
     stop = StopSignal()
     with (
         stop.listening(),
         Progress("evaluating", total, unit="sounds", quiet=quiet) as progress,
         Workers(Measurer(embedding, search), jobs or cores(), stop, progress) as workers,
     ):
-        real = workers.measure(drawn[0], in_detail=True)
+        real = workers.measure(held_out_drawn, in_detail=True)
         known = None if training is None else workers.features(training)
         measured = [
             # The floor's sounds are training sounds: there are no copies to look for.
@@ -386,7 +395,14 @@ class _Judge:
             self.near_distance = float(np.percentile(real.copy_distances, NEAR_PERCENTILE))
 
     def row(self, kind: str, made: MeasuredSet) -> Row:
-        real, at = self._at, self.projection.project(made.features)
+        """The means of several draws of a set, each of as many sounds as are held out."""
+        at = self.projection.project(made.features)
+        draws = several_draws(len(made.sounds), len(self._real.sounds), self._seed)
+        rows = [self._row(kind, made.only(chosen), at[chosen]) for chosen in draws]
+        return replace(mean_row(rows), sounds=len(made.sounds), silent=made.silent)
+
+    def _row(self, kind: str, made: MeasuredSet, at: F64) -> Row:
+        real = self._at
         differences = compare(self._real.characteristics, made.characteristics)
         manifold = precision_recall_density_coverage(real, at)
         bins = ndb_js(real, at, self.bins, self._seed)
@@ -397,6 +413,7 @@ class _Judge:
         return Row(
             name=made.sounds.name,
             kind=kind,
+            sounds=len(made.sounds),
             mmd2=mmd2(real, at),
             fd_mel=frechet_distance(real, at),
             **manifold._asdict(),
@@ -412,6 +429,31 @@ class _Judge:
             share_near=None if training is None else float(np.mean(made.copy_distances < near)),
             silent=made.silent,
         )
+
+
+def several_draws(count: int, size: int, seed: int) -> list[I64]:
+    """Draws of `size` of `count` sounds, as indices: each sound comes again only when all others had their turn.
+
+    16 of them, or the whole set where there is nothing to draw from.
+    """
+    if count == size:
+        return [np.arange(count)]
+    random = np.random.default_rng(seed)
+    draws: list[I64] = []
+    while len(draws) < DRAWS:
+        order = random.permutation(count)
+        draws += [order[first : first + size] for first in range(0, count - size + 1, size)]
+    return draws[:DRAWS]
+
+
+def mean_row(rows: Sequence[Row]) -> Row:
+    """The means of all figures but counts; where some cannot be said, the mean of those that can."""
+    means: dict[str, Any] = {}
+    for name, first in asdict(rows[0]).items():
+        if not isinstance(first, str | int):
+            said = [value for row in rows if (value := getattr(row, name)) is not None]
+            means[name] = float(np.mean(said)) if said else None
+    return replace(rows[0], **means)
 
 
 def _pitch_spread(measured: MeasuredSet) -> float:
@@ -434,7 +476,7 @@ def targets(report: Report, row: Row | None = None) -> list[Target]:
 
 
 def targets_of(rows: Sequence[Row], *, category: str, sounds: int, row: Row | None = None) -> list[Target]:
-    """The targets of a table, the subject first, of so many sounds in every set.
+    """The targets of a table, the subject first, of so many sounds in a draw.
 
     The baselines to be better than are the linear model and the synthesiser: the memoriser is as near as the floor, and
     what it gets wrong are copies. Margins were set on kicks; for other categories they are half as large again.

@@ -8,7 +8,7 @@ length, at full scale.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -115,17 +115,10 @@ def heard(representation: Representation, image: F32, seed: int, length_samples:
     return training_sound(np.nan_to_num(audio, posinf=0.0, neginf=0.0), 1.0, length_samples)
 
 
-def equal_sizes(sets: Sequence[Sounds], most: int, seed: int) -> list[Sounds]:
-    """The sets, drawn down to the size of the smallest and at most `most`: several figures grow with a set's size.
-
-    What is drawn depends on the seed and on the size of the set alone.
-    """
-    size = min(most, *(len(sounds) for sounds in sets))
-    drawn = []
-    for sounds in sets:
-        order = np.random.default_rng(seed).permutation(len(sounds))
-        drawn.append(sounds.only(sorted(order[:size].tolist())))
-    return drawn
+def at_most(sounds: Sounds, most: int, seed: int) -> Sounds:
+    """The set, or `most` of its sounds in their order; which they are depends on the seed and the set's size alone."""
+    order = np.random.default_rng(seed).permutation(len(sounds))
+    return sounds.only(sorted(order[:most].tolist()))
 
 
 def require_disjoint(train: Sounds, against: Sounds) -> None:

@@ -156,8 +156,9 @@ def heading(report: Report) -> list[str]:
     """What is compared with what."""
     learned = f", {report.training_sounds} to learn from" if report.train else ""
     return [
-        f"{report.subject.name} ({report.category}): {report.sounds} sounds in every set, "
-        f"of {report.held_out_sounds} held out{learned}",
+        f"{report.subject.name} ({report.category}): {report.subject.sounds} sounds against {report.sounds} of "
+        f"{report.held_out_sounds} held out{learned}",
+        f"figures are means of draws of {report.sounds} sounds, as many as they are held against",
         f"seed {report.seed}, {report.length_seconds:g} s, {report.projection.components.shape[0]} dimensions "
         f"({report.projection.explained:.0%} of the variance), {report.bins} clusters",
     ]

@@ -29,7 +29,7 @@ from samplegan.representation import representation_for
 IMAGE = ImageSettings(bands=32, frames=16, linear_bins=4, dense_frames=4, partials=1)
 REPRESENTATION = representation_for(IMAGE, 0.2)
 TRAINING = Training(generator_width=2, encoder_width=4, code_dim=8)
-FIGURES = Row("", "", *np.linspace(0.05, 0.9, 16).tolist(), 0)
+FIGURES = Row("", "", 0, *np.linspace(0.05, 0.9, 16).tolist(), 0)
 SETS = {
     "floor": "floor",
     "ceiling": "ceiling",

@@ -22,11 +22,14 @@ from samplegan.evaluate import baselines
 from samplegan.evaluate.analysis import Measurer, Workers, combined_defects
 from samplegan.evaluate.distributions import defects, kick_test
 from samplegan.evaluate.embedding import Embedding, Projection
+from samplegan.evaluate.metrics import frechet_distance, mmd2
 from samplegan.evaluate.report import (
+    DRAWS,
     Report,
     check_out,
     evaluate,
     memoriser_is_caught,
+    several_draws,
     targets,
     targets_of,
     write_report,
@@ -37,6 +40,8 @@ from samplegan.progress import Progress
 from samplegan.signals import StopSignal
 
 COUNT = 24
+MADE = 60  # of every set that can be made as large
+SEED = 5
 
 
 def row(report: Report, name: str):
@@ -46,7 +51,7 @@ def row(report: Report, name: str):
 # --- the rows
 
 
-def test_every_set_has_a_row_and_one_size(report: Report):
+def test_every_set_has_a_row(report: Report):
     assert [each.name for each in report.rows] == [
         "tiny",
         "train",
@@ -57,17 +62,44 @@ def test_every_set_has_a_row_and_one_size(report: Report):
         baselines.SYNTHESISER,
     ]
     assert (report.sounds, report.training_sounds, report.held_out_sounds) == (COUNT, 40, COUNT)
-    assert len(report.generated.sounds) == len(report.real.sounds) == COUNT
+    assert len(report.generated.sounds) == MADE and len(report.real.sounds) == COUNT
+    assert [each.sounds for each in report.rows] == [MADE, 40, 40, 40, *[MADE] * 3]
     assert report.length_seconds == 0.2
     for each in report.rows:
         assert 0.0 <= each.coverage <= 1.0 and 0.0 <= each.one_nn <= 1.0 and 0.0 <= each.mean_ks <= 1.0
 
 
-def test_the_spread_of_the_pitch_is_its_standard_deviation(report: Report):
-    spreads = [np.nanstd(each.values("pitch_log2_hz")) for each in (report.generated, report.real)]
-    assert report.subject.pitch_spread_ratio == pytest.approx(spreads[0] / spreads[1])
+def test_draws_have_one_size_and_use_every_sound_as_often(report: Report):
+    draws = several_draws(100, 24, 5)
+    assert len(draws) == DRAWS and {each.size for each in draws} == {24}
+    assert all(len(set(each.tolist())) == 24 for each in draws)
+    used = np.bincount(np.concatenate(draws), minlength=100)
+    assert used.sum() == DRAWS * 24 and used.max() <= 4  # four turns of four draws, each without repeats
+    for first in range(0, DRAWS, 4):
+        assert len(set(np.concatenate(draws[first : first + 4]).tolist())) == 96
+    assert [each.tolist() for each in several_draws(24, 24, 5)] == [list(range(24))]
+    np.testing.assert_array_equal(several_draws(100, 24, 5), draws)
+
+
+def test_figures_are_the_means_of_draws_as_large_as_the_held_out_set(report: Report):
+    at = report.projection.project(report.generated.features)
+    real = report.projection.project(report.real.features)
+    draws = several_draws(MADE, COUNT, SEED)
+    assert report.subject.fd_mel == pytest.approx(
+        np.mean([frechet_distance(real, at[each]) for each in draws])
+    )
+    pitches = [each.values("pitch_log2_hz") for each in (report.generated, report.real)]
+    spreads = [np.nanstd(pitches[0][each]) / np.nanstd(pitches[1]) for each in draws]
+    assert report.subject.pitch_spread_ratio == pytest.approx(np.mean(spreads))
     asked = next(each for each in targets(report) if each.name == "pitch spread, off by")
-    assert asked.value == pytest.approx(abs(spreads[0] / spreads[1] - 1.0))
+    assert asked.value == pytest.approx(abs(np.mean(spreads) - 1.0))
+
+
+def test_as_many_sounds_as_are_held_out_are_drawn_once(kicks: Path, model: str):
+    report = evaluate(model, against=kicks / "test", count=COUNT, seed=SEED, jobs=1)
+    assert [each.sounds for each in report.rows] == [COUNT, COUNT]
+    at = report.projection.project(report.generated.features)
+    assert report.subject.mmd2 == mmd2(report.projection.project(report.real.features), at)
 
 
 def test_a_model_that_learned_nothing_is_far_from_everything(report: Report):
@@ -170,6 +202,7 @@ def test_the_same_seed_is_the_same_report_on_any_number_of_processes(report: Rep
         against=kicks / "test",
         train=kicks / "train",
         beside=[str(kicks / "train")],
+        count=MADE,
         seed=report.seed,
         jobs=2,
     )
@@ -177,7 +210,7 @@ def test_the_same_seed_is_the_same_report_on_any_number_of_processes(report: Rep
 
 
 def test_without_training_sounds_there_is_neither_floor_nor_word_of_copies(kicks: Path):
-    plain = evaluate(str(kicks / "train"), against=kicks / "test", category="hat_closed", jobs=1)
+    plain = evaluate(str(kicks / "train"), against=kicks / "test", category="hat_closed", count=40, jobs=1)
     assert [each.name for each in plain.rows] == ["train", baselines.SYNTHESISER]
     assert plain.floor is None and plain.near_distance is None and plain.kicks == {}
     assert all(each.c_t is None and each.share_near is None for each in plain.rows)
@@ -199,7 +232,7 @@ def test_silence_counts_against_a_set(kicks: Path, monkeypatch: pytest.MonkeyPat
         return dataclasses.replace(true_sounds, makers=makers)
 
     monkeypatch.setattr(module.baselines, "synthesiser", half_silent)
-    found = evaluate(str(kicks / "train"), against=kicks / "test", category="hat_closed", jobs=1)
+    found = evaluate(str(kicks / "train"), against=kicks / "test", category="hat_closed", count=40, jobs=1)
     broken = row(found, baselines.SYNTHESISER)
     assert broken.silent == COUNT // 2 and broken.mean_ks > 0.4 and math.isfinite(broken.fd_mel)
     assert f"{COUNT // 2} sounds are silent" in table(found)
@@ -354,7 +387,7 @@ def test_sounds_that_are_all_the_same_cannot_be_compared(folders: Path):
     for index in range(COUNT):
         (same / f"{index}.wav").write_bytes(next(iter((folders / "few").glob("*.wav"))).read_bytes())
     with pytest.raises(InputError, match="cannot be compared"):
-        evaluate("kicks/test", against=same, category="hat_closed", jobs=1)
+        evaluate("kicks/test", against=same, category="hat_closed", count=40, jobs=1)
 
 
 def test_what_was_skipped_makes_it_partial(report: Report, monkeypatch, capsys):

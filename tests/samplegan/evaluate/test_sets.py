@@ -14,7 +14,7 @@ from samplegan.dataset import training_sound
 from samplegan.errors import ConfigError, InputError
 from samplegan.evaluate.sets import (
     Sounds,
-    equal_sizes,
+    at_most,
     heard,
     model_sounds,
     read_folder,
@@ -105,21 +105,16 @@ def test_an_image_that_is_no_number_is_silence():
     assert sound.shape == (2, LENGTH) and not sound.any()
 
 
-def test_sets_are_drawn_to_the_size_of_the_smallest():
-    drawn = equal_sizes([counted(90), counted(40), counted(400)], 400, 1)
-    assert [len(sounds) for sounds in drawn] == [40, 40, 40]
-    assert drawn[1].makers == tuple(range(40))
-    for sounds, before in zip(drawn, (90, 40, 400), strict=True):
-        assert list(sounds.makers) == sorted(set(sounds.makers))
-        assert max(sounds.makers) < before
-    assert max(drawn[2].makers) > 200  # drawn from all of it, not from its beginning
-    assert [len(sounds) for sounds in equal_sizes([counted(90), counted(500)], 24, 1)] == [24, 24]
+def test_a_set_is_drawn_from_all_of_it_in_its_order():
+    drawn = at_most(counted(400), 40, 1).makers
+    assert len(drawn) == 40 and list(drawn) == sorted(set(drawn))
+    assert min(drawn) < 100 and max(drawn) > 300
+    assert at_most(counted(40), 400, 1).makers == at_most(counted(40), 40, 1).makers == tuple(range(40))
 
 
 def test_what_is_drawn_follows_from_the_seed():
-    first, again, other = (equal_sizes([counted(90), counted(30)], 400, seed)[0].makers for seed in (1, 1, 2))
+    first, again, other = (at_most(counted(90), 30, seed).makers for seed in (1, 1, 2))
     assert first == again != other
-    assert equal_sizes([counted(90), counted(200), counted(30)], 400, 1)[0].makers == first
 
 
 def test_a_sound_in_both_sets_is_found_by_its_content(folder: Path, tmp_path_factory: pytest.TempPathFactory):
