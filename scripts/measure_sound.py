@@ -33,7 +33,7 @@ from train_bundled import FREE
 from samplegan import store
 from samplegan.audio import find_audio_files
 from samplegan.categories import CATEGORIES
-from samplegan.config import ImageSettings, category_image, to_document
+from samplegan.config import ImageSettings, Training, category_image, to_document
 from samplegan.dataset import licences_of
 from samplegan.errors import ConfigError, SampleganError, Stopped
 from samplegan.evaluate import baselines
@@ -63,7 +63,7 @@ ABLATIONS_SECTION, BUNDLED_SECTION = "ablations", "bundled"
 GAME_FROM = (
     4  # of the steps of an ablation, the game is played from a quarter on: there are too few for the default
 )
-STRANGE = "strange"  # the held-out sounds that no bundled model learned from
+STRANGE = "strange"  # the held-out sounds without the free ones, which bundled models learned from
 TRAINING_FILE, MEASUREMENT_FILE = "training.json", "measurement.json"
 PICTURES = {
     "spectrograms": "",
@@ -80,12 +80,13 @@ WORDS = {column.heading: column.words for column in COLUMNS}
 INTRODUCTION = (
     """# What the model makes of real drums, measured
 
-The default model, trained on a folder of real one-shots as `samplegan train` does: beside them it learns from as many
-sounds of the synthesiser. Every category is split by kit: a quarter of the sounds is held out, and at least 30. A model
-learns from the others for the time given, beginning with random weights: a bundled model may have learned from sounds
-that are held out here. (The synthesiser's ranges were fitted to the others, too.) Then as many sounds as are held out
+The default model, trained on a folder of real one-shots as `samplegan train` does: it begins with the bundled model of
+its category, and beside the folder's sounds it learns from as many of the synthesiser. Every category is split by kit:
+a quarter of the sounds is held out, and at least 30. A model learns from the others for the time given. Then 400 sounds
 are drawn from it, none chosen, none refused, none finished, and compared with those held out as `samplegan evaluate`
-does. Nobody listened: these are figures of sounds, of one draw each; [other draws stray](#how-far-one-draw-strays).
+does: every figure is the mean of several draws of these, each of as many sounds as are held out. Free sounds, which
+bundled models learned from, are left out of what is held out; the ranges of the synthesiser, from which they learned
+most, were fitted to the others. Nobody listened: these are figures of sounds.
 
 A figure means little alone. Beside the model stand:
 
@@ -273,13 +274,20 @@ def main() -> int:
 def measure_category(category: str, settings: Settings) -> None:
     """The default model of one category, and the draft's architecture beside it."""
     sides = split_once(category, settings)
-    model, record = trained(category, sides / "train", settings, category=category, minutes=settings.minutes)
+    model, record = trained(
+        category,
+        sides / "train",
+        settings,
+        category=category,
+        minutes=settings.minutes,
+        start_from=Training.start_from,
+    )
     name, minutes = beside(category), min(record["seconds"] / 60, settings.minutes_beside)
     file = settings.results(name) / "pack.yaml"
     definition = changed_pack(sides / "train", file, category, training=DCGAN, synth_share=0.0)
     dcgan, _ = trained(name, definition, settings, category=category, minutes=minutes)
     what = f"{category} --minutes {settings.minutes:g} --minutes-beside {settings.minutes_beside:g}"
-    compared(category, [model, dcgan], sides, settings, what)
+    compared(category, [model, dcgan], sides, settings, what, against=strangers(sides))
     print(f"{category}: {record['steps']} steps, see {settings.results(category)}", flush=True)
 
 
@@ -309,14 +317,18 @@ def measure_ablations(settings: Settings, chosen: Sequence[str] = ()) -> None:
 def measure_bundled(category: str, settings: Settings) -> None:
     """The bundled model of one category beside real sounds, none of which it learned from."""
     sides = split_once(category, settings)
-    strange = sides / STRANGE
+    model = store.BUNDLED_FOLDER / f"{category}.safetensors"
+    compared(bundled(category), [model], sides, settings, f"{category} --bundled", against=strangers(sides))
+
+
+def strangers(sides: Path) -> str:
+    """The folder with the held-out sounds that no bundled model learned from, filled when it is first asked for."""
     licences = licences_of(sides / "test")
     for file in find_audio_files(sides / "test"):
-        place = strange / file.relative_to(sides / "test")
+        place = sides / STRANGE / file.relative_to(sides / "test")
         if licences.get(file) not in FREE and not place.exists():
             link(file, place)
-    model = store.BUNDLED_FOLDER / f"{category}.safetensors"
-    compared(bundled(category), [model], sides, settings, f"{category} --bundled", against=STRANGE)
+    return STRANGE
 
 
 def beside(category: str) -> str:
@@ -350,8 +362,9 @@ def trained(
     category: str,
     minutes: float | None = None,
     steps: int | None = None,
+    start_from: str = "nothing",
 ) -> tuple[Path, dict[str, Any]]:
-    """A model trained from nothing and what is known of its training; resumed where it was stopped.
+    """A trained model and what is known of its training; resumed where it was stopped.
 
     One that was trained for as long and has not changed since is left alone.
     """
@@ -367,7 +380,7 @@ def trained(
         category=category,
         minutes=minutes,
         steps=steps,
-        start_from="nothing",
+        start_from=start_from,
         resume=(store.runs_folder() / name / "checkpoint.safetensors").exists(),
         threads=settings.threads,
     )
@@ -471,9 +484,11 @@ def redrawn(model: Path, file: Path, drawn: Drawn) -> Path:
         generator.know(torch.zeros_like(generator.anchors[:1]))
     elif not drawn.residuals:
         generator.know(generator.anchors, groups=generator.groups)
+    training = dict(loaded.card["training"])
     if drawn.aside is not None:
-        generator.aside.fill_(drawn.aside)
-    store.save_model(file, generator, loaded.card | {"name": file.stem})
+        training["aside"] = drawn.aside
+    card = loaded.card | {"name": file.stem, "training": training}
+    store.save_model(file, generator, card)
     return file
 
 
@@ -641,7 +656,7 @@ def category_section(
     words = plural(category)
     return f"""## {words.capitalize()}
 
-{report["training_sounds"]} sounds to learn from, {report["held_out_sounds"]} held out, {report["sounds"]} in every set.
+{report["training_sounds"]} sounds to learn from, {report["held_out_sounds"]} held out; {rows[subject].sounds} drawn.
 {training["steps"]:,} steps of {training["batch"]} sounds in {training["seconds"] / 60:.1f} minutes; the model kept is
 that of step {training["kept_step"]:,}.{silent}{dcgan}
 

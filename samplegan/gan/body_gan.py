@@ -192,7 +192,6 @@ class Generator(nn.Module):
 
     anchors: Tensor  # [anchor, code_dim]
     groups: Tensor  # [anchor], whole numbers: no neighbours of each other are those of one
-    aside: Tensor  # how far from the way between two sounds new ones are drawn, in deviations of the codes' prior
     residual_basis: Tensor  # [component, band, frame], of levels
     residuals: Tensor  # [anchor, component]
     bins_per_band: Tensor
@@ -212,13 +211,12 @@ class Generator(nn.Module):
         decibels_per_unit: float = 52.0,
     ) -> None:
         super().__init__()
-        self.bands, self.code_dim = bands, code_dim
+        self.bands, self.code_dim, self.aside = bands, code_dim, aside
         self.decibels_per_unit = decibels_per_unit
         bins = torch.ones(bands) if bins_per_band is None else bins_per_band
         self.register_buffer("bins_per_band", bins, persistent=False)
         self.encoder = _Encoder(bands, frames, tracks, code_dim, encoder_width)
         self.decoder = _Decoder(bands, frames, tracks, code_dim, width)
-        self.register_buffer("aside", torch.tensor(aside))
         self.register_buffer("anchors", torch.zeros(anchors, code_dim))
         self.register_buffer("groups", torch.arange(anchors, dtype=torch.int32))
         self.register_buffer("residual_basis", torch.zeros(0, bands, frames))
@@ -325,7 +323,6 @@ class Generator(nn.Module):
         return self.decode(self.codes(latents))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        state_dict.setdefault(f"{prefix}aside", self.aside)
         # A model has as many anchors as its training had sounds, and perhaps neither groups nor residuals.
         if (stored := state_dict.get(f"{prefix}anchors")) is not None and stored.ndim == 2:
             if f"{prefix}residual_basis" not in state_dict:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from samplegan.config import Training
 from samplegan.dataset import Dataset
-from samplegan.gan import AnyGenerator, body_gan
+from samplegan.gan import body_gan
 from samplegan.gan.losses import feature_matching, generator_loss, reconstruction
 from samplegan.gan.players import Players
 from samplegan.representation import Representation
@@ -23,7 +23,6 @@ LARGEST_KIT = 0.5  # of all sounds: new ones lie between kits, unless one has mo
 NEIGHBOURS = 15
 MOST_ANCHORS = 1024  # in a model
 FURTHER = 1.25  # the game is played further aside than new sounds are drawn: their place is well within it
-ASIDE_STEPS = 2000  # of the game, in which a decoder gets to know what lies further aside (1 - 1/e of it)
 GAIN_DB = 3.0  # either way: what is learned of a sound is also learned a little louder and softer
 LARGEST_GRADIENT = 5.0
 SILENT = -0.97  # a cell at or under this is silence, or mono
@@ -54,15 +53,8 @@ class BodyPlayers(Players):
         self.groups = torch.from_numpy(groups_of(data)).to(device)  # of every sound
         self.generator.groups = torch.zeros(len(self.generator.anchors), dtype=torch.int32, device=device)
         self.averaged.groups = self.generator.groups[:1].clone()
-        self.own_aside = torch.tensor(training.aside, device=device)
         self.place = np.full(len(data.images), -1)
         self.place[data.training] = np.arange(len(data.training))
-
-    def start_from(self, generator: AnyGenerator) -> None:
-        """Go on from a trained generator. New sounds are drawn as far aside as it drew, until the game was played."""
-        super().start_from(generator)
-        assert isinstance(generator, body_gan.Generator)
-        self.averaged.aside.copy_(generator.aside)
 
     def step(self, step: int, *, measure: bool) -> dict[str, Tensor]:
         settings = self.training
@@ -90,7 +82,6 @@ class BodyPlayers(Players):
             + settings.noisiness * terms["noisiness"]
         )
         if step >= settings.game_from_step and step % settings.game_every_steps == 0:
-            self.averaged.aside.lerp_(self.own_aside, settings.game_every_steps / ASIDE_STEPS)
             game, game_terms = self._game(real, mean.detach(), groups)
             weighted = weighted + game
             terms |= game_terms
@@ -167,7 +158,7 @@ class BodyPlayers(Players):
         # Where there are no strangers, as in the first steps, a sound stays where it is.
         neighbour = torch.where(choices > 0, anchors[nearest.gather(1, chosen)[:, 0]], mean)
         way = torch.rand(len(mean), 1, device=mean.device)
-        further = FURTHER * self.own_aside * torch.randn_like(mean)
+        further = FURTHER * self.generator.aside * torch.randn_like(mean)
         return mean + (neighbour - mean) * way + further
 
     def _noisiness(self, images: Tensor) -> Tensor:

@@ -126,8 +126,9 @@ def test_a_finished_category_is_not_done_again(settings, calls):
     script.measure_category("kick", settings)
     assert names(calls) == ["train", "train", "evaluate"]
     trained, dcgan, compared = (how for _, how in calls)
-    assert trained["start_from"] == dcgan["start_from"] == "nothing"
-    assert trained["source"] == compared["train"] != compared["against"]
+    assert (trained["start_from"], dcgan["start_from"]) == ("bundled", "nothing")
+    assert trained["source"] == compared["train"]
+    assert compared["against"] == compared["train"].parent / script.STRANGE
     assert (trained["minutes"], dcgan["minutes"]) == (1.0, 0.5)
     assert load_pack(dcgan["source"]).training.architecture == "stereo-dcgan"
     assert [Path(each).stem for each in compared["beside"]] == ["kick-dcgan"]
@@ -219,7 +220,9 @@ def test_every_ablation_is_a_pack_that_differs_in_what_it_says(settings):
         for ablation in script.ABLATIONS
     }
     default = packs["default"]
-    assert default.training == replace(Training(), patience=sys.maxsize, control_sounds=0, game_from_step=200)
+    assert default.training == replace(
+        Training(aside=0.8), patience=sys.maxsize, control_sounds=0, game_from_step=200
+    )
     assert len(default.speeds) > 1
     for ablation in script.ABLATIONS[1:]:
         pack = packs[ablation.name]

@@ -178,15 +178,6 @@ def test_the_step_aside_is_as_long_as_it_is_set(aside):
     torch.testing.assert_close(difference, aside * moved[:, 3:], atol=1e-5, rtol=1e-5)
 
 
-def test_the_step_aside_is_kept_with_the_weights_and_earlier_models_have_their_setting():
-    weights = generator_of(aside=0.5).state_dict()
-    other = generator_of(aside=2.0)
-    other.load_state_dict({name: value for name, value in weights.items() if name != "aside"})
-    assert float(other.aside) == 2.0
-    other.load_state_dict(weights)
-    assert float(other.aside) == 0.5
-
-
 @pytest.mark.parametrize("anchors", [1, 2, 30])
 def test_truncation_draws_towards_the_mean(anchors):
     generator = generator_of(anchors=anchors)

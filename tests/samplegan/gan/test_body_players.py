@@ -10,7 +10,7 @@ import torch
 from samplegan import synth
 from samplegan.config import ImageSettings, Training
 from samplegan.dataset import Dataset, Sound, training_sound
-from samplegan.gan.body_players import ASIDE_STEPS, GAIN_DB, SILENT, BodyPlayers, groups_of
+from samplegan.gan.body_players import GAIN_DB, SILENT, BodyPlayers, groups_of
 from samplegan.gan.losses import gradient_penalty
 from samplegan.gan.players import build_players
 from samplegan.representation import representation_for
@@ -219,19 +219,6 @@ def test_codes_between_sounds_lie_between_them():
         best = along.argmax(dim=1)
         assert torch.all((along.max(dim=1).values > 0.999) | (length < 1e-3))
         assert torch.all(length <= ways[torch.arange(4), best].norm(dim=1) + 1e-5)
-
-
-def test_the_step_aside_goes_from_the_first_models_to_its_own_as_the_game_is_played():
-    players = players_of(aside=1.6, game_from_step=2, game_every_steps=2)
-    assert float(players.exported().aside) == pytest.approx(1.6)
-    near = players_of(aside=0.5).generator
-    players.start_from(near)
-    asides = []
-    for step in range(6):
-        players.step(step, measure=False)
-        asides.append(float(players.exported().aside))
-    assert asides[0] == asides[1] == 0.5 and asides[2] == asides[3] < asides[4] == asides[5]
-    assert asides[5] == pytest.approx(1.6 - 1.1 * (1.0 - 2 / ASIDE_STEPS) ** 2)
 
 
 def test_what_has_no_stranger_stays_where_it_is():
