@@ -20,7 +20,7 @@ _SPEEDS = (0.92, 1.0, 1.08)  # where synthesised sounds add to the variety
 _SYNTH_SHARE = 0.5  # of what is learned from, beside such a folder; docs/architecture.md has the figures
 MOST_SYNTH_SHARE = 0.9
 # Kits of percussion differ in kind: further aside than this from both new sounds are like those of neither. A model of
-# kicks begins with the bundled one, which draws them 0.5 aside: of what lies far beyond its decoder knows little.
+# kicks begins with the bundled one, which draws them as far aside: of what lies beyond its decoder knows little.
 _ASIDE = {"perc": 0.5, "kick": 0.8}
 
 
