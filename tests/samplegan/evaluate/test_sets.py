@@ -1,4 +1,4 @@
-"""Sets: what is read, what is rendered, and that they are of one size."""
+"""Sets: what is read, what is rendered, and what is drawn of them."""
 
 from __future__ import annotations
 
