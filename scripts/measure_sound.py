@@ -42,6 +42,7 @@ from samplegan.evaluate.report import (
     FLOOR,
     MOST_SOUNDS,
     REPORT_FILE,
+    SCHEMA_VERSION,
     Row,
     Target,
     evaluate,
@@ -287,7 +288,7 @@ def measure_category(category: str, settings: Settings) -> None:
     definition = changed_pack(sides / "train", file, category, training=DCGAN, synth_share=0.0)
     dcgan, _ = trained(name, definition, settings, category=category, minutes=minutes)
     what = f"{category} --minutes {settings.minutes:g} --minutes-beside {settings.minutes_beside:g}"
-    compared(category, [model, dcgan], sides, settings, what, against=strangers(sides))
+    compared(category, [model, dcgan], sides / "train", strangers(sides), settings, what)
     print(f"{category}: {record['steps']} steps, see {settings.results(category)}", flush=True)
 
 
@@ -311,24 +312,24 @@ def measure_ablations(settings: Settings, chosen: Sequence[str] = ()) -> None:
         name = f"{ABLATED}-{drawn.name}"
         models.append(redrawn(models[0], settings.results(ABLATIONS_SECTION) / f"{name}.safetensors", drawn))
     what = " ".join(["--ablations", *chosen, "--steps", str(settings.steps)])
-    compared(ABLATIONS_SECTION, models, sides, settings, what)
+    compared(ABLATIONS_SECTION, models, sides / "train", sides / "test", settings, what)
 
 
 def measure_bundled(category: str, settings: Settings) -> None:
     """The bundled model of one category beside real sounds, none of which it learned from."""
     sides = split_once(category, settings)
     model = store.BUNDLED_FOLDER / f"{category}.safetensors"
-    compared(bundled(category), [model], sides, settings, f"{category} --bundled", against=strangers(sides))
+    compared(bundled(category), [model], sides / "train", strangers(sides), settings, f"{category} --bundled")
 
 
-def strangers(sides: Path) -> str:
+def strangers(sides: Path) -> Path:
     """The folder with the held-out sounds that no bundled model learned from, filled when it is first asked for."""
-    licences = licences_of(sides / "test")
+    folder, licences = sides / STRANGE, licences_of(sides / "test")
     for file in find_audio_files(sides / "test"):
-        place = sides / STRANGE / file.relative_to(sides / "test")
+        place = folder / file.relative_to(sides / "test")
         if licences.get(file) not in FREE and not place.exists():
             link(file, place)
-    return STRANGE
+    return folder
 
 
 def beside(category: str) -> str:
@@ -398,18 +399,18 @@ def trained(
 
 
 def compared(
-    name: str, models: Sequence[Path], sides: Path, settings: Settings, what: str, *, against: str = "test"
+    name: str, models: Sequence[Path], train: Path, against: Path, settings: Settings, what: str
 ) -> None:
-    """Compare the first model, and the others beside it, with the sounds held out; once for the same models."""
+    """Compare the first model, and the others beside it, with sounds held out; once for the same models."""
     out = settings.results(name)
     subjects = {"models": [sha256_of(model) for model in models], "count": settings.count}
     record = known(out / MEASUREMENT_FILE)
-    if (out / REPORT_FILE).exists() and {key: record.get(key) for key in subjects} == subjects:
+    if is_measured(out) and {key: record.get(key) for key in subjects} == subjects:
         return
     report = evaluate(
         str(models[0]),
-        against=sides / against,
-        train=sides / "train",
+        against=against,
+        train=train,
         beside=[str(model) for model in models[1:]],
         category=store.read_card(models[0])["category"],
         count=settings.count,
@@ -423,6 +424,13 @@ def compared(
         "memoriser_is_caught": memoriser_is_caught(report),
     }
     write_json(out / MEASUREMENT_FILE, subjects | signed)
+
+
+def is_measured(out: Path) -> bool:
+    """Whether a whole comparison is there, by today's measure."""
+    return (out / MEASUREMENT_FILE).exists() and known(out / REPORT_FILE).get(
+        "schema_version"
+    ) == SCHEMA_VERSION
 
 
 def known(file: Path) -> dict[str, Any]:
@@ -502,7 +510,7 @@ def write_document(settings: Settings, document: Path) -> None:
     new: dict[str, str] = {}
     for category in CATEGORIES:
         out = settings.results(category)
-        if (out / MEASUREMENT_FILE).exists():
+        if is_measured(out):
             pictures = {
                 name: document.parent / document.stem / f"{category}{end}.png"
                 for name, end in PICTURES.items()
@@ -517,11 +525,11 @@ def write_document(settings: Settings, document: Path) -> None:
             of_dcgan = known(settings.results(beside(category)) / TRAINING_FILE)
             new[category] = category_section(category, report, training, of_dcgan, record, links)
         out = settings.results(bundled(category))
-        if (out / MEASUREMENT_FILE).exists():
+        if is_measured(out):
             of_bundled[plural(category)] = bundled_row(category, known(out / REPORT_FILE))
             signed = known(out / MEASUREMENT_FILE)["signature"]
             new[BUNDLED_SECTION] = signed.replace(f" {category} --bundled", " --bundled")
-    if (settings.results(ABLATIONS_SECTION) / MEASUREMENT_FILE).exists():
+    if is_measured(settings.results(ABLATIONS_SECTION)):
         new[ABLATIONS_SECTION] = ablations_section(settings)
     if BUNDLED_SECTION in new:
         new[BUNDLED_SECTION] = bundled_section(_in_order(of_bundled), new[BUNDLED_SECTION])

@@ -68,7 +68,7 @@ from samplegan.validation import printable
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1: every figure was of one draw
 REPORT_FILE = "report.json"
 PAGE_FILE = "report.html"
 PROJECTION_FILE = "projection.npz"

@@ -22,7 +22,7 @@ import measure_sound as script
 from samplegan import store
 from samplegan.config import ImageSettings, Training, load_pack
 from samplegan.errors import ConfigError, Stopped
-from samplegan.evaluate.report import REPORT_FILE, Row
+from samplegan.evaluate.report import REPORT_FILE, SCHEMA_VERSION, Row
 from samplegan.gan import build_generator
 from samplegan.representation import representation_for
 
@@ -100,6 +100,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict]]:
     def write_report(report: object, out: Path) -> None:
         kinds = dict.fromkeys(report.models, "beside") | SETS
         document = {
+            "schema_version": SCHEMA_VERSION,
             "rows": [replace(FIGURES, name=name, kind=kind).to_dict() for name, kind in kinds.items()],
             "category": "kick",
             "training_sounds": 10,
@@ -134,6 +135,13 @@ def test_a_finished_category_is_not_done_again(settings, calls):
     assert [Path(each).stem for each in compared["beside"]] == ["kick-dcgan"]
     script.measure_category("kick", settings)
     assert len(calls) == 3
+    # A report by an earlier measure is none.
+    report = settings.results("kick") / REPORT_FILE
+    report.write_text(json.dumps(json.loads(report.read_text()) | {"schema_version": SCHEMA_VERSION - 1}))
+    script.write_document(settings, settings.work / "sound.md")
+    assert "## Kicks" not in (settings.work / "sound.md").read_text()
+    script.measure_category("kick", settings)
+    assert names(calls[3:]) == ["evaluate"]
 
 
 def test_a_model_with_other_bytes_is_trained_on_and_compared_again(settings, calls):

@@ -25,6 +25,7 @@ from samplegan.evaluate.embedding import Embedding, Projection
 from samplegan.evaluate.metrics import frechet_distance, mmd2
 from samplegan.evaluate.report import (
     DRAWS,
+    SCHEMA_VERSION,
     Report,
     check_out,
     evaluate,
@@ -190,7 +191,7 @@ def test_shares_of_single_sounds_add_up_to_those_of_the_set(report: Report):
 def test_the_document_survives_json(report: Report):
     document = report.to_document()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
-    assert document["schema_version"] == 1 and document["subject"] == "tiny"
+    assert document["schema_version"] == SCHEMA_VERSION and document["subject"] == "tiny"
     assert len(document["rows"]) == 7 and len(document["characteristics"]) == len(CHARACTERISTICS)
     assert document["rows"][2]["c_t"] is None
     assert set(document["kick_test"]) == {"held out", "tiny", "train"} == set(document["flaws"])
