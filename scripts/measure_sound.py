@@ -367,12 +367,16 @@ def trained(
 ) -> tuple[Path, dict[str, Any]]:
     """A trained model and what is known of its training; resumed where it was stopped.
 
-    One that was trained for as long and has not changed since is left alone.
+    One that was trained for as long and has not changed since is left alone; where the bundled model that it began with
+    has changed, it is trained anew.
     """
     record_file = settings.results(name) / TRAINING_FILE
     model = store.models_folder() / f"{name}.safetensors"
-    asked = {"minutes": minutes, "steps": steps}
+    start = store.BUNDLED_FOLDER / f"{category}.safetensors"
+    begun_with = sha256_of(start) if start_from == Training.start_from and start.exists() else None
+    asked = {"minutes": minutes, "steps": steps, "begun_with": begun_with}
     record = known(record_file)
+    is_outdated = bool(record) and record["asked"].get("begun_with") != begun_with
     if record.get("asked") == asked and model.exists() and record["sha256"] == sha256_of(model):
         return model, record
     result = train(
@@ -382,7 +386,8 @@ def trained(
         minutes=minutes,
         steps=steps,
         start_from=start_from,
-        resume=(store.runs_folder() / name / "checkpoint.safetensors").exists(),
+        resume=(store.runs_folder() / name / "checkpoint.safetensors").exists() and not is_outdated,
+        overwrite=is_outdated,
         threads=settings.threads,
     )
     card = store.read_card(model)

@@ -142,6 +142,15 @@ def test_a_finished_category_is_not_done_again(settings, calls):
     assert "## Kicks" not in (settings.work / "sound.md").read_text()
     script.measure_category("kick", settings)
     assert names(calls[3:]) == ["evaluate"]
+    record = settings.results("kick") / script.TRAINING_FILE
+    known = json.loads(record.read_text())
+    record.write_text(
+        json.dumps(known | {"asked": known["asked"] | {"begun_with": "an earlier bundled model"}})
+    )
+    script.measure_category("kick", settings)
+    assert (
+        names(calls[4:]) == ["train", "evaluate"] and calls[4][1]["overwrite"] and not calls[4][1]["resume"]
+    )
 
 
 def test_a_model_with_other_bytes_is_trained_on_and_compared_again(settings, calls):
