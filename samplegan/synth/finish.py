@@ -29,6 +29,11 @@ CATALOGUE = {
         "dB", "uniform", "level of steady noise under the sound, fading out to its end, RMS"
     ),
     "tape_hz": Parameter("Hz", "log", "low-pass of that noise"),
+    "rumble_db": Parameter(
+        "dB", "uniform", "level of low noise under the sound: floor, stand, microphone; RMS"
+    ),
+    "rumble_hz": Parameter("Hz", "log", "low-pass of that noise"),
+    "rumble_seconds": Parameter("s", "log", "time in which it falls by 20 dB; it makes no sound longer"),
     "gate_db": Parameter(
         "dB", "uniform", "level below the peak at which the sound is cut off with a short fade"
     ),
@@ -46,13 +51,15 @@ def finish(voice: Voice, dry: F64) -> NDArray[np.float32]:
         audio = audio * _flutter(voice)
     if voice.has("room_db"):
         wet = blocks.room(
-            voice, audio, voice.get("room_seconds"), voice.get("room_tone_hz"), voice.get("room_spread")
+            voice, audio, voice.get("room_seconds"), voice.get("room_tone_hz"), voice.get("room_spread", 0.0)
         )
         # The room is set by its energy against the dry sound's, whatever its length and tone.
         level = np.sqrt(np.mean(audio**2) / max(float(np.mean(wet**2)), 1e-20))
         audio = audio + voice.gain("room_db") * level * wet
     if voice.has("tape_db"):
         audio = blocks.normalised(audio) + _tape(voice)
+    if voice.has("rumble_db"):
+        audio = blocks.normalised(audio) + _rumble(voice)
     stereo = np.atleast_2d(audio)
     stereo = stereo if stereo.shape[0] == 2 else np.repeat(stereo, 2, axis=0)
     return _clean(stereo, voice.get("gate_db", SILENCE_DB))
@@ -69,6 +76,14 @@ def _tape(voice: Voice) -> F64:
     """What is left of microphones, tape and rooms [sample]."""
     noise = blocks.low_pass(blocks.noise(voice, "tape"), voice.get("tape_hz"))
     return voice.gain("tape_db") * noise * np.linspace(1.0, 0.0, voice.samples)
+
+
+def _rumble(voice: Voice) -> F64:
+    """What a struck drum shakes beside itself [sample]; it rises within a few milliseconds."""
+    noise = blocks.low_pass(blocks.noise(voice, "rumble"), voice.get("rumble_hz"))
+    noise = noise / max(float(np.sqrt(np.mean(noise**2))), 1e-12)
+    fading = blocks.decay(voice.samples, voice.get("rumble_seconds"), attack_seconds=0.004)
+    return voice.gain("rumble_db") * noise * fading
 
 
 def _colour(voice: Voice, audio: F64) -> F64:

@@ -161,13 +161,44 @@ def test_tape_noise_lies_under_the_sound_and_fades() -> None:
     assert last < 0.6 * first
 
 
+def test_rumble_is_low_and_falls_as_it_says() -> None:
+    head = {"pitch_hz": 400.0, "decay_seconds": 0.02}
+    wires = {
+        "wires_db": -90.0,
+        "wires_decay_seconds": 0.3,
+        "wires_low_hz": 1_000.0,
+        "wires_high_hz": 8_000.0,
+    }
+    rumble = {"rumble_db": -20.0, "rumble_hz": 100.0, "rumble_seconds": 0.2}
+    sounds = [synth.render("snare", head | wires | rumble, seed)[0].astype(np.float64) for seed in range(20)]
+    first, later = (
+        np.stack([sound[int(at * RATE) : int((at + 0.1) * RATE)] for sound in sounds]) for at in (0.15, 0.3)
+    )
+    spectrum = np.square(np.abs(np.fft.rfft(first * np.hanning(first.shape[1])))).sum(axis=0)
+    hertz = np.fft.rfftfreq(first.shape[1], 1.0 / RATE)
+    assert spectrum[hertz < 200.0].sum() > 0.9 * spectrum.sum()
+    fallen_db = 10.0 * np.log10(np.mean(first**2) / np.mean(later**2))
+    assert fallen_db == pytest.approx(15.0, abs=2.0)
+
+
+def test_a_room_without_spread_is_mono() -> None:
+    room = {"room_db": -10.0, "room_seconds": 0.1, "room_tone_hz": 4_000.0}
+    left, right = synth.render("kick", PLAIN_KICK | room, 0)
+    assert np.array_equal(left, right)
+    left, right = synth.render("kick", PLAIN_KICK | room | {"room_spread": 0.5}, 0)
+    assert not np.array_equal(left, right)
+
+
 def test_sounds_without_room_and_width_are_mono() -> None:
-    stereo_names = {"room_db", "wires_width", "modes_width", "noise_width", "hiss_width"}
+    stereo_names = {"room_spread", "wires_width", "modes_width", "noise_width", "hiss_width"}
     mono = stereo = 0
     for category in ("kick", "snare", "hat_closed", "perc"):
         for index in range(12):
             left, right = synth.synthesise(category, 2, index)
-            if stereo_names & set(synth.parameters(category, 2, index)):
+            drawn = set(synth.parameters(category, 2, index))
+            if "room_db" not in drawn:
+                drawn.discard("room_spread")  # of no room
+            if stereo_names & drawn:
                 stereo += not np.array_equal(left, right)
             else:
                 assert np.array_equal(left, right)

@@ -1,0 +1,82 @@
+"""What the synthesiser misses: sounds that are alike show no gap, and a gap shows where it was made."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+import synth_gaps as script
+
+from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE
+
+SAMPLES = SAMPLE_RATE // 2
+
+
+def a_sound(random: np.random.Generator, *, cut: bool = False, hertz: float | None = None) -> np.ndarray:
+    """Decaying noise, or a tone; cut off at 250 ms if asked for."""
+    time = np.arange(SAMPLES - ONSET_SAMPLE) / SAMPLE_RATE
+    source = random.standard_normal(time.size) if hertz is None else np.sin(2 * np.pi * hertz * time)
+    source = source * 10.0 ** (-time / random.uniform(0.15, 0.25))
+    if cut:
+        source[time > 0.25] = 0.0
+    audio = np.zeros((2, SAMPLES), np.float32)
+    audio[:, ONSET_SAMPLE:] = source / np.abs(source).max()
+    return audio
+
+
+def heard(count: int, seed: int, **kind) -> script.Heard:
+    random = np.random.default_rng(seed)
+    return script.hear((a_sound(random, **kind) for _ in range(count)), SAMPLES)
+
+
+def test_equal_sets_are_near_and_a_cut_shows_at_the_end():
+    real, same, cut = heard(50, 0), heard(50, 1), heard(50, 2, cut=True)
+    distances = {name: float(distance) for name, distance, *_ in script.gaps(real, same)}
+    assert max(distances.values()) < 0.4
+    distances = {name: float(distance) for name, distance, *_ in script.gaps(real, cut)}
+    assert min(distances["end_s"], distances["level_before_end_db"]) > 0.9
+    assert "1-NN 0." in script.whole(real, same)
+
+
+@pytest.mark.parametrize(
+    ("hertz", "late", "attack"),
+    [
+        (60.0, "late_20_100_hz_db", "attack_0_200_hz_db"),
+        (1_000.5, "late_400_2000_hz_db", "attack_1000_5000_hz_db"),
+    ],
+)
+def test_a_tone_is_late_and_early_where_it_is(hertz, late, attack):
+    found = heard(1, 0, hertz=hertz).characteristics[0]
+    assert found[late] > -0.5
+    assert all(value < -10.0 for name, value in found.items() if name.startswith("late") and name != late)
+    if hertz < 100.0:  # at 1 kHz it stands on an edge
+        assert found[attack] > -0.5
+
+
+def test_what_rings_is_told_from_noise():
+    noise, tone = (heard(1, 0, hertz=hertz).characteristics[0]["ringing_share"] for hertz in (None, 700.0))
+    assert noise < 0.3 < tone
+
+
+def test_a_folder_can_stand_in_the_synthesisers_place(tmp_path, monkeypatch, capsys):
+    random = np.random.default_rng(0)
+    for folder in ("real", "made"):
+        (tmp_path / folder).mkdir()
+        for index in range(script.FEWEST):
+            sf.write(tmp_path / folder / f"{index}.wav", a_sound(random).T, SAMPLE_RATE)
+    arguments = [str(tmp_path / "real"), "hat_closed", "--folder", str(tmp_path / "made")]
+    monkeypatch.setattr(sys, "argv", ["synth_gaps.py", *arguments])
+    assert script.main() == 0
+    assert "level_before_end_db" in capsys.readouterr().out
+
+
+def test_too_few_sounds_are_refused(tmp_path, monkeypatch, capsys):
+    sf.write(tmp_path / "one.wav", a_sound(np.random.default_rng(0)).T, SAMPLE_RATE)
+    monkeypatch.setattr(sys, "argv", ["synth_gaps.py", str(tmp_path), "kick"])
+    assert script.main() == 3
+    assert "at least 40" in capsys.readouterr().err
