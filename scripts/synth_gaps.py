@@ -96,14 +96,20 @@ def read(folder: Path, most: int, samples: int) -> Iterable[F32]:
 
 
 def hear(sounds: Iterable[F32], samples: int) -> Heard:
-    """Sounds [2, samples] as numbers."""
+    """Sounds [2, samples] as numbers; silence is skipped. Raises InputError if nothing is left."""
     embedding = Embedding(samples / SAMPLE_RATE)
     bank = LineBank(
         samples, np.geomspace(*RINGING_HZ, 24), onset_samples=ONSET_SAMPLE, sample_rate=SAMPLE_RATE
     )
-    return gathered(
-        (embedding.features(sound), characteristics(sound) | unseen(sound, bank)) for sound in sounds
-    )
+    pairs = []
+    for sound in sounds:
+        try:
+            described = characteristics(sound)
+        except InputError as error:  # it is silent
+            print(f"skipped: {error}", file=sys.stderr)
+            continue
+        pairs.append((embedding.features(sound), described | unseen(sound, bank)))
+    return gathered(pairs)
 
 
 def unseen(sound: F32, bank: LineBank) -> dict[str, float]:

@@ -63,6 +63,12 @@ def test_what_rings_is_told_from_noise():
     assert noise < 0.3 < tone
 
 
+def test_silence_is_skipped_and_said_so(capsys):
+    sound = a_sound(np.random.default_rng(0))
+    assert len(script.hear([sound, np.zeros_like(sound)], SAMPLES).features) == 1
+    assert "skipped" in capsys.readouterr().err
+
+
 def test_a_folder_can_stand_in_the_synthesisers_place(tmp_path, monkeypatch, capsys):
     random = np.random.default_rng(0)
     for folder in ("real", "made"):
