@@ -255,11 +255,15 @@ def _work(task: Callable[[Measurer, Maker], T], maker: Maker) -> T:
 
 @contextlib.contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Processes that start inside this block do not multiply matrices on threads of their own."""
+    """Neither this process nor those that start inside this block multiply matrices on several threads: on some
+    processors their sums are rounded differently then, and one process would measure what two do not."""
+    from threadpoolctl import threadpool_limits
+
     before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
     os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         for name, value in before.items():
             if value is None:
