@@ -397,7 +397,7 @@ def test_some_steps_bring_decoded_sounds_nearer():
     optimiser = torch.optim.Adam(generator.parameters(), 1e-3, (0.5, 0.99))
     grain = torch.zeros(())
     losses = []
-    for _ in range(45):
+    for _ in range(90):
         mean, log_variance = generator.encode(real)
         codes = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() * 0.1
         loss = reconstruction(real, generator.decode(codes), 32, representation.partials, grain)
