@@ -40,22 +40,25 @@ def test_equal_sets_are_near_and_a_cut_shows_at_the_end():
     assert max(distances.values()) < 0.4
     distances = {name: float(distance) for name, distance, *_ in script.gaps(real, cut)}
     assert min(distances["end_s"], distances["level_before_end_db"]) > 0.9
-    assert "1-NN 0." in script.whole(real, same)
+
+    def far(made: script.Heard) -> float:
+        return float(script.whole(real, made).split("1000 ")[1].split(",")[0])
+
+    assert abs(far(same)) < 20.0 < far(cut)
 
 
 @pytest.mark.parametrize(
     ("hertz", "late", "attack"),
     [
         (60.0, "late_20_100_hz_db", "attack_0_200_hz_db"),
-        (1_000.5, "late_400_2000_hz_db", "attack_1000_5000_hz_db"),
+        (600.0, "late_400_2000_hz_db", "attack_200_1000_hz_db"),
     ],
 )
 def test_a_tone_is_late_and_early_where_it_is(hertz, late, attack):
     found = heard(1, 0, hertz=hertz).characteristics[0]
     assert found[late] > -0.5
     assert all(value < -10.0 for name, value in found.items() if name.startswith("late") and name != late)
-    if hertz < 100.0:  # at 1 kHz it stands on an edge
-        assert found[attack] > -0.5
+    assert found[attack] > -0.5
 
 
 def test_what_rings_is_told_from_noise():
