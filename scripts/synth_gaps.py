@@ -61,14 +61,19 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=300, help="sounds to draw, and to take of a folder")
     parser.add_argument("--folder", type=Path, help="of sounds to look at in the synthesiser's place")
     given = parser.parse_args()
+    if given.count < FEWEST:
+        parser.error(f"--count must be at least {FEWEST}, not {given.count}")
     samples = round(CATEGORIES[given.category].length_seconds * SAMPLE_RATE)
     try:
-        real = hear(read(given.real, given.count, samples), samples)
+        # Both folders are looked into before either is heard, which takes a minute.
+        files = [
+            chosen_files(folder, given.count) for folder in (given.real, given.folder) if folder is not None
+        ]
+        heard = [hear(read(each, samples), samples) for each in files]
         if given.folder is None:
             drawn = (synth.synthesise(given.category, SEED, index) for index in range(given.count))
-            made = hear((training_sound(sound, 1.0, samples) for sound in drawn), samples)
-        else:
-            made = hear(read(given.folder, given.count, samples), samples)
+            heard.append(hear((training_sound(sound, 1.0, samples) for sound in drawn), samples))
+        real, made = heard
         print(whole(real, made))
         print(table(["", "KS", "real", "made"], gaps(real, made)))
     except SampleganError as error:
@@ -77,20 +82,22 @@ def main() -> int:
     return 0
 
 
-def read(folder: Path, most: int, samples: int) -> Iterable[F32]:
-    """The sounds of a folder as models learn them, every n-th if there are more than `most`.
-
-    Raises InputError for a folder with fewer than 40.
-    """
+def chosen_files(folder: Path, most: int) -> list[Path]:
+    """The files of a folder, every n-th if there are more than `most`. Raises InputError for fewer than 40."""
     files = find_audio_files(folder)
     if len(files) < FEWEST:
         raise InputError(
             f"a comparison needs at least {FEWEST} sounds, and here are {len(files)}", file=folder
         )
-    chosen = np.unique(np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(int))
-    for index in chosen:
+    places = np.unique(np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(int))
+    return [files[place] for place in places]
+
+
+def read(files: Iterable[Path], samples: int) -> Iterable[F32]:
+    """The sounds of files as models learn them; those that cannot be read are skipped."""
+    for file in files:
         try:
-            yield training_sound(one_shot_from(read_audio(files[index])), 1.0, samples)
+            yield training_sound(one_shot_from(read_audio(file)), 1.0, samples)
         except UnreadableAudio as error:
             print(f"skipped: {error}", file=sys.stderr)
 
@@ -146,7 +153,11 @@ def shares_db(windowed: F64, edges_hz: Sequence[float]) -> list[float]:
 
 
 def whole(real: Heard, made: Heard) -> str:
-    """How near the sets are as wholes: means of several draws of each."""
+    """How near the sets are as wholes: means of several draws of each. Raises InputError for fewer than 40 sounds."""
+    if (fewest := min(len(real.features), len(made.features))) < FEWEST:
+        raise InputError(
+            f"a comparison needs at least {FEWEST} sounds, and of one set only {fewest} can be used"
+        )
     projection = Projection.fit(real.features, DIMENSIONS)
     sides = [projection.project(heard.features) for heard in (real, made)]
     size = min(MOST_AT_ONCE, *(len(side) for side in sides))

@@ -89,3 +89,22 @@ def test_too_few_sounds_are_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["synth_gaps.py", str(tmp_path), "kick"])
     assert script.main() == 3
     assert "at least 40" in capsys.readouterr().err
+
+
+def test_too_few_that_can_be_used_are_refused_in_words(tmp_path, monkeypatch, capsys):
+    random = np.random.default_rng(0)
+    for index in range(script.FEWEST):
+        sound = a_sound(random) * (index > 0)  # the first is silent
+        sf.write(tmp_path / f"{index:02}.wav", sound.T, SAMPLE_RATE)
+    folder = str(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["synth_gaps.py", folder, "hat_closed", "--folder", folder])
+    assert script.main() == 3
+    assert "only 39 can be used" in capsys.readouterr().err
+
+
+def test_too_small_a_count_is_a_wrong_option(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["synth_gaps.py", str(tmp_path), "kick", "--count", "5"])
+    with pytest.raises(SystemExit) as stopped:
+        script.main()
+    assert stopped.value.code == 2
+    assert "at least 40" in capsys.readouterr().err
