@@ -113,12 +113,14 @@ class Training:
     divergence: float = 0.01  # weight of the codes' divergence from a normal distribution (body-gan)
     noisiness: float = 0.05  # weight that draws cells to the usual share of noise (body-gan)
     game: float = 0.2  # weight of the discriminator's verdict (body-gan)
-    game_from_step: int = 1000  # (body-gan)
+    game_from_step: int = 250  # (body-gan)
     game_every_steps: int = 2  # (body-gan)
     code_dim: int = 64  # numbers that describe a sound (body-gan)
-    aside: float = 1.6  # how far from the way between two sounds new ones are drawn (body-gan)
+    principal_components: int = 64  # images, of whose sum convolutions draw the details (body-gan)
+    principal_steps: int = 2000  # that learn their amounts, before the first; 0: go without them (body-gan)
+    aside: float = 0.8  # how far from the way between two sounds new ones are drawn (body-gan)
     residual_components: int = 64  # images of what the decoder leaves out; 0: new sounds lack it (body-gan)
-    encoder_width: int = 24  # channels at half resolution (body-gan)
+    encoder_width: int = 16  # channels at half resolution (body-gan)
     centroid: float = 1.0  # weight; spectral centroid per frame, batch statistics (stereo-dcgan)
     decay: float = 1.0  # weight; level per frame, batch statistics (stereo-dcgan)
     periodicity: float = 1.0  # weight; autocorrelation of the envelope's ripple (stereo-dcgan)
@@ -287,6 +289,11 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
             0 <= training.residual_components <= 1024,
             "training.residual_components must lie between 0 and 1024",
         ),
+        (
+            1 <= training.principal_components <= 1024,
+            "training.principal_components must lie between 1 and 1024",
+        ),
+        (training.principal_steps >= 0, "training.principal_steps must be at least 0"),
         (training.game_from_step >= 0, "training.game_from_step must be at least 0"),
         (training.game_every_steps >= 1, "training.game_every_steps must be at least 1"),
         *(

@@ -19,9 +19,8 @@ _MANY_SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
 _SPEEDS = (0.92, 1.0, 1.08)  # where synthesised sounds add to the variety
 _SYNTH_SHARE = 0.5  # of what is learned from, beside such a folder; docs/architecture.md has the figures
 MOST_SYNTH_SHARE = 0.9
-# Kits of percussion differ in kind: further aside than this from both new sounds are like those of neither. A model of
-# kicks begins with the bundled one, which draws them as far aside: of what lies beyond its decoder knows little.
-_ASIDE = {"perc": 0.5, "kick": 0.8}
+# Kits of percussion differ in kind: further aside than this from both new sounds are like those of neither.
+_ASIDE = {"perc": 0.5}
 
 
 def resolve_pack(
@@ -129,9 +128,16 @@ def starting_model(training: Training, category: str, representation: Representa
             return None
         name = str(path)
     card = store.read_card(store.find_model(name))
-    shape = ("architecture", "generator_width", "encoder_width", "code_dim", "latent_dim")
+    shape = (
+        "architecture",
+        "generator_width",
+        "encoder_width",
+        "code_dim",
+        "latent_dim",
+        "principal_components",
+    )
     if Representation.from_document(card["representation"]) == representation and all(
-        card["training"].get(key) == getattr(training, key) for key in shape
+        card["training"].get(key, getattr(Training, key)) == getattr(training, key) for key in shape
     ):
         return store.load_model(name)
     if training.start_from == "bundled":

@@ -40,7 +40,7 @@ STEERING, FINGERPRINTS = (
     "fingerprints.",
 )  # before the names of tensors that are not the generator's
 SCALES = "scales."
-IN_BYTES = ("encoder.", "residual_basis")  # of names
+IN_BYTES = ("encoder.", "principal.", "residual_basis")  # of names
 _LARGEST_HEADER_BYTES = 4_000_000
 _DAMAGED = "this is no samplegan model, or it is damaged or was made by another version"
 _COPY_AGAIN = "train it again, or copy it again"
@@ -137,7 +137,8 @@ def save_model(
     """Write a generator, its card and what is known of it, whole or not at all; the same model gives the same bytes.
 
     Weights are kept as 16-bit numbers: their rounding is far below what training left to chance. Matrices of an
-    encoder, which no rendering needs, and images of residuals are kept in 8 bits, with a scale for each row.
+    encoder, which no rendering needs, principal components and images of residuals are kept in 8 bits, with a scale for
+    each row.
     """
     import safetensors.torch
     import torch

@@ -292,12 +292,7 @@ class _Run:
         with Progress("reading", unit="sounds", quiet=self.quiet) as progress:
 
             def read(done: int, count: int) -> None:
-                if stop.number is not None:
-                    raise Stopped(
-                        "stopped before training began",
-                        signal_number=stop.number,
-                        hint="the same command starts again",
-                    )
+                _require_going_on(stop)
                 progress.show(done, count)
 
             data = prepare(self.pack, self.base, self.representation, self.folder / "data", read)
@@ -346,6 +341,16 @@ class _Run:
             )
 
 
+def _require_going_on(stop: StopSignal) -> None:
+    """Raise Stopped at a signal."""
+    if stop.number is not None:
+        raise Stopped(
+            "stopped before training began",
+            signal_number=stop.number,
+            hint="the same command starts again",
+        )
+
+
 class _Sitting:
     """One sitting of a run: from its last checkpoint, or its start, to an end or a signal."""
 
@@ -390,7 +395,15 @@ class _Sitting:
             return players, state
         model = starting_model(self.training, run.pack.category, run.representation)
         if model is None:
-            return players, _State()
+            began = time.monotonic()
+            with Progress("beginning", unit="steps", quiet=run.quiet) as progress:
+
+                def report(done: int, count: int) -> None:
+                    _require_going_on(self.stop)
+                    progress.show(done, count)
+
+                players.begin(report)
+            return players, _State(seconds=time.monotonic() - began)
         players.start_from(model.generator)
         return players, _State(started_from={"name": model.name, "sha256": model.sha256})
 

@@ -124,6 +124,7 @@ ABLATIONS = (
     Ablation("other-seed", "the default, another seed", {"seed": SEED + 1}),
     # Without a weight the game would be played and not listened to: the same weights, for more time.
     Ablation("no-game", "no game: an autoencoder", {"game": 0.0, "game_from_step": sys.maxsize}),
+    Ablation("no-components", "no principal components", {"principal_steps": 0}),
     Ablation("no-attention", "no attention", {"attention": False}),
     Ablation("no-feature-matching", "no feature matching", {"feature_matching": 0.0}),
     Ablation("gradient-penalty", "R1 and R2, with a weight of 1", {"gradient_penalty": 1.0}),

@@ -74,6 +74,7 @@ def build_generator(training: Training, representation: Representation) -> AnyGe
         aside=training.aside,
         bins_per_band=torch.from_numpy(representation.bins_per_band),
         decibels_per_unit=representation.decibels_per_unit,
+        principal_components=training.principal_components,
     )
 
 

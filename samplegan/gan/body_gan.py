@@ -36,12 +36,15 @@ _STYLE = 192
 _CHOICES = 3  # numbers of a latent that choose: an anchor, a neighbour, and how far towards it
 _NEIGHBOURS = 10
 _RESIDUALS = 10  # sounds around a new one, whose residuals it is given some of
+_HIDDEN = 256  # units of a layer between codes and amounts
+_TRACK_WEIGHT = 4.0  # of a track's cell among those of bands
 _UNSTEADINESS = 8.0
 _STEEP, _SLOPE_BEYOND = 4.0, 0.01  # where tanh is 0.9993, and of what goes in beyond
 _QUIETEST, _LOUDEST = -8.0, 4.0  # of a log variance
 _NO_VARIANCE = 1e-12
 _LOUDER_DB = 2.0  # than without, or softer: no more may a residual make a frame
 _FAINT = 0.15  # above silence, in units of the image: below it residuals fade out
+_PRINCIPAL = ("principal.", "encoder.from_amounts.", "decoder.to_amounts.")  # names of tensors
 
 
 def as_tracks(rows: Tensor) -> Tensor:
@@ -49,12 +52,67 @@ def as_tracks(rows: Tensor) -> Tensor:
     return rows.flatten(1, 2)
 
 
+class Principal(nn.Module):
+    """Images as amounts of a few: the principal components of those learned from, and their mean.
+
+    Most of what tells one drum from another is in a few dozen amounts, which a small network learns in a minute. What
+    they miss is drawn by convolutions on top. Of the second channel only tracks are kept: how wide a drum is says
+    little about it, and half of all numbers.
+
+    The rows of `basis` are components, each times its standard deviation, and last the mean.
+    """
+
+    basis: Tensor  # [component + 1, cell]
+    weight: Tensor  # [cell]
+
+    def __init__(self, bands: int, frames: int, tracks: int, components: int) -> None:
+        super().__init__()
+        self.bands, self.tracks, self.frames, self.components = bands, tracks, frames, components
+        cells = (bands + 2 * tracks) * frames
+        weight = torch.ones(bands + 2 * tracks, frames)
+        weight[bands:] = _TRACK_WEIGHT
+        self.register_buffer("basis", torch.zeros(components + 1, cells))
+        self.register_buffer("weight", weight.flatten(), persistent=False)
+
+    def fit(self, images: Tensor) -> None:
+        """Take the components from images [sound, channel, row, frame]; fewer sounds have fewer."""
+        flat = self._flat(images.double())
+        mean = flat.mean(dim=0)
+        scaled = (flat - mean) * self.weight.double()
+        count = min(self.components, len(flat) - 1)
+        # The eigenvectors of the sounds' products: there are fewer sounds than cells.
+        _, vectors = torch.linalg.eigh(scaled @ scaled.T)
+        vectors = vectors[:, -count:].flip(1)
+        basis = torch.zeros_like(self.basis, dtype=torch.float64)
+        basis[:count] = (scaled.T @ vectors).T / self.weight.double() / len(flat) ** 0.5
+        basis[-1] = mean
+        self.basis.copy_(basis)
+
+    def amounts(self, images: Tensor) -> Tensor:
+        """How much of each component images have, in standard deviations: [sound, component]."""
+        scaled = (self.basis[:-1] * self.weight).float()
+        size2 = scaled.square().sum(dim=1)
+        flat = (self._flat(images.float()) - self.basis[-1]) * self.weight
+        return flat @ (scaled / size2.clamp(min=_NO_VARIANCE)[:, None]).T
+
+    def drawn(self, amounts: Tensor) -> tuple[Tensor, Tensor]:
+        """Levels [sound, band, frame] and tracks [sound, 2, track, frame] of amounts [sound, component + 1]."""
+        rows = (amounts @ self.basis).unflatten(1, (-1, self.frames))
+        return rows[:, : self.bands], rows[:, self.bands :].unflatten(1, (2, self.tracks))
+
+    def _flat(self, images: Tensor) -> Tensor:
+        level, tracks = images[:, 0, : self.bands], images[:, :2, self.bands :]
+        return torch.cat([level.flatten(1), tracks.flatten(1)], dim=1)
+
+
 class _Encoder(nn.Module):
     """Images to the mean and log variance of their codes."""
 
     coordinates: Tensor
 
-    def __init__(self, bands: int, frames: int, tracks: int, code_dim: int, width: int) -> None:
+    def __init__(
+        self, bands: int, frames: int, tracks: int, code_dim: int, width: int, components: int
+    ) -> None:
         super().__init__()
         self.bands = bands
         self.register_buffer("coordinates", coordinates(bands, frames), persistent=False)
@@ -70,8 +128,9 @@ class _Encoder(nn.Module):
             self.tracks = nn.Sequential(*layers, nn.Flatten())
             features += 64 * (frames >> 3)
         self.code = nn.Sequential(nn.Linear(features, 256), nn.SiLU(), nn.Linear(256, 2 * code_dim))
+        self.from_amounts = _perceptron(components, 2 * code_dim)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, amounts: Tensor) -> tuple[Tensor, Tensor]:
         place = self.coordinates.expand(len(image), -1, -1, -1)
         features = torch.cat([image[:, :2, : self.bands], place], dim=1)
         for stage in self.stages:
@@ -79,8 +138,9 @@ class _Encoder(nn.Module):
         flat = features.flatten(1)
         if self.tracks is not None:
             flat = torch.cat([flat, self.tracks(as_tracks(image[:, :2, self.bands :]))], dim=1)
-        mean, log_variance = self.code(flat).float().chunk(2, dim=1)
-        return mean, log_variance.clamp(_QUIETEST, _LOUDEST)
+        code = self.code(flat).float()
+        with _exactly(image):
+            return _split(code + self.from_amounts(amounts))
 
 
 class _Stage(nn.Module):
@@ -132,9 +192,10 @@ class _TrackStage(nn.Module):
 class _Decoder(nn.Module):
     """Codes to images of three channels: level, width, and how noisy."""
 
-    def __init__(self, bands: int, frames: int, tracks: int, code_dim: int, width: int) -> None:
+    def __init__(self, bands: int, frames: int, tracks: int, code_dim: int, width: int, components: int):
         super().__init__()
         self.track_count = tracks
+        self.to_amounts = _perceptron(code_dim, components + 1)
         self.style = nn.Sequential(
             nn.Linear(code_dim, _STYLE), nn.SiLU(), nn.Linear(_STYLE, _STYLE), nn.SiLU()
         )
@@ -160,12 +221,15 @@ class _Decoder(nn.Module):
             nn.init.zeros_(self.direct_tracks.weight)
             nn.init.zeros_(self.direct_tracks.bias)
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, principal: Principal) -> Tensor:
+        with _exactly(codes):
+            levels, principal_tracks = principal.drawn(self.to_amounts(codes.float()))
         style = self.style(codes)
         features = functional.silu(self.project(style).unflatten(1, self.start))
         for stage in self.stages:
             features = stage(features, style)
         image = _bounded(self.image(features).float())
+        image = torch.cat([_clipped(image[:, :1] + levels[:, None]), image[:, 1:]], dim=1)
         if not self.track_count:
             return image
         features = functional.silu(self.project_tracks(style).unflatten(1, self.track_start))
@@ -173,6 +237,7 @@ class _Decoder(nn.Module):
             features = stage(features, style)
         direct = self.direct_tracks(style).unflatten(1, (2 * self.track_count, -1))
         tracks = _bounded((self.tracks(features) + direct).float()).unflatten(1, (2, self.track_count))
+        tracks = _clipped(tracks + principal_tracks)
         return torch.cat([image, torch.cat([tracks, torch.ones_like(tracks[:, :1])], dim=1)], dim=2)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
@@ -209,14 +274,16 @@ class Generator(nn.Module):
         anchors: int = 1,
         bins_per_band: Tensor | None = None,
         decibels_per_unit: float = 52.0,
+        principal_components: int = 64,
     ) -> None:
         super().__init__()
         self.bands, self.code_dim, self.aside = bands, code_dim, aside
         self.decibels_per_unit = decibels_per_unit
         bins = torch.ones(bands) if bins_per_band is None else bins_per_band
         self.register_buffer("bins_per_band", bins, persistent=False)
-        self.encoder = _Encoder(bands, frames, tracks, code_dim, encoder_width)
-        self.decoder = _Decoder(bands, frames, tracks, code_dim, width)
+        self.principal = Principal(bands, frames, tracks, principal_components)
+        self.encoder = _Encoder(bands, frames, tracks, code_dim, encoder_width, principal_components)
+        self.decoder = _Decoder(bands, frames, tracks, code_dim, width, principal_components)
         self.register_buffer("anchors", torch.zeros(anchors, code_dim))
         self.register_buffer("groups", torch.arange(anchors, dtype=torch.int32))
         self.register_buffer("residual_basis", torch.zeros(0, bands, frames))
@@ -226,6 +293,19 @@ class Generator(nn.Module):
     def latent_dim(self) -> int:
         """How many numbers make one sound."""
         return _CHOICES + self.code_dim + (_RESIDUALS if len(self.residual_basis) else 0)
+
+    def begin(self, images: Tensor) -> None:
+        """Take the principal components of images to learn from; all that is drawn on top of them begins as nothing."""
+        self.principal.fit(images)
+        level, code, amounts = self.decoder.image, self.encoder.code[-1], self.decoder.to_amounts[-1]
+        assert isinstance(code, nn.Linear) and isinstance(amounts, nn.Linear) and level.bias is not None
+        nothing = [level.weight, level.bias[:1], code.weight, code.bias]
+        if self.decoder.track_count:
+            nothing += self.decoder.tracks.parameters()
+        with torch.no_grad():
+            for weights in nothing:
+                weights.zero_()
+            amounts.bias[-1] = 1.0  # of the mean
 
     def know(
         self,
@@ -292,7 +372,7 @@ class Generator(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes to images."""
-        images: Tensor = self.decoder(codes[:, : self.code_dim])
+        images: Tensor = self.decoder(codes[:, : self.code_dim], self.principal)
         amounts = codes[:, self.code_dim :]
         if not amounts.shape[1]:
             return images
@@ -316,13 +396,31 @@ class Generator(nn.Module):
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images to the mean and the log variance of their codes."""
-        code: tuple[Tensor, Tensor] = self.encoder(images)
+        with _exactly(images):
+            amounts = self.principal.amounts(images)
+        code: tuple[Tensor, Tensor] = self.encoder(images, amounts)
         return code
+
+    def again(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Images encoded and drawn again by their principal components alone, without convolutions: drawn images, and
+        the mean and log variance of the codes. What nothing says of them, width and noise, is that of the images.
+        """
+        mean, log_variance = _split(self.encoder.from_amounts(self.principal.amounts(images)))
+        codes = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        levels, tracks = self.principal.drawn(self.decoder.to_amounts(codes))
+        drawn = torch.cat([levels[:, None], images[:, 1:2, : self.bands]], dim=1)
+        drawn = torch.cat([drawn, tracks], dim=2)
+        return _clipped(drawn), mean, log_variance
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.decode(self.codes(latents))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        # Models of before there were any draw without principal components, as they did.
+        if f"{prefix}principal.basis" not in state_dict:
+            for name, value in self.state_dict().items():
+                if name.startswith(_PRINCIPAL):
+                    state_dict[f"{prefix}{name}"] = torch.zeros_like(value)
         # A model has as many anchors as its training had sounds, and perhaps neither groups nor residuals.
         if (stored := state_dict.get(f"{prefix}anchors")) is not None and stored.ndim == 2:
             if f"{prefix}residual_basis" not in state_dict:
@@ -406,6 +504,32 @@ def _bounded(raw: Tensor) -> Tensor:
     a model of toms stayed mono for good."""
     inner = raw.clamp(-_STEEP, _STEEP)
     return torch.tanh(inner + _SLOPE_BEYOND * (raw - inner))
+
+
+def _exactly(like: Tensor) -> torch.autocast:
+    """Without lower precision: sums of many components are a dozen times as large as what they stand for."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def _clipped(image: Tensor) -> Tensor:
+    """Within [-1, 1], with a slope everywhere, too."""
+    return image.clamp(-1.0, 1.0) + _SLOPE_BEYOND * (image - image.detach())
+
+
+def _split(code: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and the log variance of codes."""
+    mean, log_variance = code.chunk(2, dim=1)
+    return mean, log_variance.clamp(_QUIETEST, _LOUDEST)
+
+
+def _perceptron(values_in: int, values_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(values_in, _HIDDEN),
+        nn.SiLU(),
+        nn.Linear(_HIDDEN, _HIDDEN),
+        nn.SiLU(),
+        nn.Linear(_HIDDEN, values_out),
+    )
 
 
 def _unsteady(tracks: Tensor) -> Tensor:

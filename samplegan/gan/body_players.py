@@ -12,9 +12,9 @@ from torch import Tensor
 
 from samplegan.config import Training
 from samplegan.dataset import Dataset
-from samplegan.gan import body_gan
+from samplegan.gan import AnyGenerator, body_gan
 from samplegan.gan.losses import feature_matching, generator_loss, reconstruction
-from samplegan.gan.players import Players
+from samplegan.gan.players import Players, Progress
 from samplegan.representation import Representation
 
 GRAINS = 64  # draws of noise
@@ -25,6 +25,8 @@ MOST_ANCHORS = 1024  # in a model
 FURTHER = 1.25  # the game is played further aside than new sounds are drawn: their place is well within it
 GAIN_DB = 3.0  # either way: what is learned of a sound is also learned a little louder and softer
 LARGEST_GRADIENT = 5.0
+FITTED_SOUNDS = 1024  # that principal components are taken from
+PRINCIPAL_BATCH, PRINCIPAL_RATE = 64, 2e-3
 SILENT = -0.97  # a cell at or under this is silence, or mono
 
 
@@ -56,6 +58,40 @@ class BodyPlayers(Players):
         self.place = np.full(len(data.images), -1)
         self.place[data.training] = np.arange(len(data.training))
 
+    def begin(self, report: Progress) -> None:
+        """Find the principal components of training images, and teach the small networks between them and codes."""
+        settings = self.training
+        if not settings.principal_steps:
+            return
+        random = np.random.default_rng([settings.seed, 1])
+        chosen = random.permutation(self.data.training)[:FITTED_SOUNDS]
+        self.generator.begin(self._images(chosen).to(self.device))
+        networks = (self.generator.encoder.from_amounts, self.generator.decoder.to_amounts)
+        weights = [weight for network in networks for weight in network.parameters()]
+        optimiser = torch.optim.Adam(weights, PRINCIPAL_RATE, (settings.beta_1, settings.beta_2))
+        torch.manual_seed((settings.seed << 32) + (1 << 31))  # no step has so high a number
+        for step in range(settings.principal_steps):
+            report(step, settings.principal_steps)
+            indices = random.choice(self.data.training, PRINCIPAL_BATCH)
+            variations = random.integers(self.data.images.shape[1], size=PRINCIPAL_BATCH)
+            real = self._louder_or_softer(self._real_batch(indices, variations))
+            again, mean, log_variance = self.generator.again(real)
+            grain = (self.share * self.grains.mean(dim=0)).expand(len(real), -1, -1)
+            loss = settings.reconstruction * reconstruction(real, again, self.bands, self.partials, grain)
+            loss = loss + settings.divergence * divergence(mean, log_variance)
+            for group in optimiser.param_groups:
+                group["lr"] = PRINCIPAL_RATE * (1.0 - step / settings.principal_steps)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        self.averaged.load_state_dict(self.generator.state_dict())
+
+    def start_from(self, generator: AnyGenerator) -> None:
+        super().start_from(generator)
+        assert isinstance(generator, body_gan.Generator)
+        for network in (self.generator, self.averaged):
+            network.principal.basis.copy_(generator.principal.basis)
+
     def step(self, step: int, *, measure: bool) -> dict[str, Tensor]:
         settings = self.training
         torch.manual_seed((settings.seed << 32) + step)
@@ -73,7 +109,7 @@ class BodyPlayers(Players):
             "reconstruction": reconstruction(
                 real, again, self.bands, self.partials, self._noisiness(again) * self.grains.mean(dim=0)
             ),
-            "divergence": 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean(),
+            "divergence": divergence(mean, log_variance),
             "noisiness": (1.0 - again[:, 2, : self.bands]).mean(),
         }
         weighted = (
@@ -174,6 +210,11 @@ class BodyPlayers(Players):
             level > SILENT, (level + gain).clamp(-1, 1), level
         )
         return real
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Of normal codes from the standard normal distribution, in nats a sound."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
 
 
 def body_half_width() -> float:

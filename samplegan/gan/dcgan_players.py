@@ -16,7 +16,7 @@ from samplegan.gan.losses import (
     feature_matching,
     generator_loss,
 )
-from samplegan.gan.players import Players
+from samplegan.gan.players import Players, Progress
 from samplegan.representation import Representation
 
 
@@ -34,6 +34,9 @@ class DcganPlayers(Players):
         self.shape = Shape(
             representation.decibels_per_unit, torch.from_numpy(representation.bins_per_band)
         ).to(device)
+
+    def begin(self, report: Progress) -> None:
+        """Nothing."""
 
     def step(self, step: int, *, measure: bool) -> dict[str, Tensor]:
         settings = self.training

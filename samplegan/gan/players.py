@@ -6,6 +6,7 @@ How one step of an architecture goes is in a module of its own: `dcgan_players`,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from samplegan.gan.losses import discriminator_loss, gradient_penalty
 from samplegan.representation import Representation
 
 F32 = NDArray[np.float32]
+Progress = Callable[[int, int], None]
 MOST_COMPARED = 256  # sounds in a validation
 NEIGHBOURS = 5  # of coverage
 GENERATOR_RATES = {"body-gan": 1e-3, "stereo-dcgan": 2e-4}
@@ -110,6 +112,12 @@ class Players(ABC):
             "generator-adam": self.generator_optimiser,
             "discriminator-adam": self.discriminator_optimiser,
         }
+
+    @abstractmethod
+    def begin(self, report: Progress) -> None:
+        """What comes before the first step of a training that starts from nothing. `report` is told how much of it is
+        done, and of how much.
+        """
 
     def start_from(self, generator: AnyGenerator) -> None:
         """Go on from the weights of a trained generator of the same shape."""

@@ -21,6 +21,7 @@ training:
   discriminator_width: 8
   encoder_width: 8
   code_dim: 16
+  principal_steps: 100
   game_from_step: 60
   validate_steps: 50
   discriminator_rate: 0.001

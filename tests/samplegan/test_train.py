@@ -18,7 +18,7 @@ from samplegan import store, synth
 from samplegan.dataset import split_by_kit
 from samplegan.descriptors import describe
 from samplegan.errors import ConfigError, InputError, MachineError, SampleganError, Stopped
-from samplegan.gan import ARCHITECTURES
+from samplegan.gan import ARCHITECTURES, body_players
 from samplegan.gan.body_players import BodyPlayers
 from samplegan.gan.players import Players, Validation
 from samplegan.gates import fingerprint
@@ -38,6 +38,8 @@ training:
   checkpoint_seconds: 0.0
   encoder_width: 4
   code_dim: 8
+  principal_components: 8
+  principal_steps: 4
   game_from_step: 2
   latent_dim: 8
   control_sounds: 0
@@ -304,6 +306,26 @@ def test_a_signal_stops_with_a_usable_model(pack, tmp_path, number, code):
     assert store.load_model("job").card["steps"] > 0
 
 
+def test_a_signal_before_the_first_step_stops_at_once_and_the_same_command_starts_again(pack, monkeypatch):
+    heard, truth = [], body_players.divergence
+
+    def interrupted(*arguments):
+        heard.append(arguments)
+        if len(heard) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return truth(*arguments)
+
+    with monkeypatch.context() as interrupting:
+        interrupting.setattr(body_players, "divergence", interrupted)
+        with pytest.raises(Stopped, match="before training began") as caught:
+            train(pack, quiet=True, threads=1)
+    assert len(heard) == 2  # of four
+    assert caught.value.exit_code == 130 and "starts again" in caught.value.hint
+    assert not checkpoint_of("kick").exists()
+    train(pack, steps=2, quiet=True, threads=1)
+    assert store.load_model("kick").generator.principal.basis.any()
+
+
 @pytest.mark.parametrize("stopped_before", [False, True])
 @pytest.mark.parametrize("what", ["controls", "fingerprints"])
 def test_a_signal_while_a_model_is_completed_leaves_the_plain_one(
@@ -564,7 +586,8 @@ def test_an_architecture_brings_its_own_image(tmp_path, architecture):
     folder.mkdir()
     (folder / "pack.yaml").write_text(
         "category: hat_closed\nlength_seconds: 0.25\nsources: [{synth: hat_closed, count: 24}]\n"
-        "training: {batch: 2, generator_width: 2, discriminator_width: 2, encoder_width: 2, code_dim: 4}\n"
+        "training: {batch: 2, generator_width: 2, discriminator_width: 2, encoder_width: 2, code_dim: 4, "
+        "principal_steps: 2}\n"
     )
     train(folder, architecture=architecture, steps=1, quiet=True, threads=1)
     assert store.load_model("hat_closed").representation.name == IMAGES[architecture]

@@ -7,7 +7,7 @@ import torch
 from samplegan import synth
 from samplegan.config import ImageSettings
 from samplegan.dataset import training_sound
-from samplegan.gan.body_gan import Discriminator, Generator
+from samplegan.gan.body_gan import Discriminator, Generator, Principal
 from samplegan.gan.layers import SelfAttention
 from samplegan.gan.losses import reconstruction
 from samplegan.representation import representation_for
@@ -80,6 +80,7 @@ def test_gradients_reach_every_weight(partials):
         if isinstance(module, SelfAttention):
             module.gate.data.fill_(0.5)  # it starts at zero, and its inside learns once it has moved
     real = torch.rand(6, 2, 32 + partials, FRAMES) * 2 - 1
+    generator.principal.fit(real)
     mean, log_variance = generator.encode(real)
     again = generator.decode(mean + (0.5 * log_variance).exp())
     logits, _ = discriminator(again)
@@ -264,7 +265,7 @@ def test_residuals_change_levels_of_bands_and_nothing_else():
 
 
 def test_residuals_make_no_frame_much_louder_or_softer():
-    generator, _ = knowing(scale=3.0)
+    generator, _ = knowing(scale=0.5)
     codes = generator.codes(torch.randn(20, generator.latent_dim))
     plain, given = (
         generator.decode(each)[:, 0, :32].double() * generator.decibels_per_unit
@@ -278,7 +279,7 @@ def test_residuals_make_no_frame_much_louder_or_softer():
 def test_silence_has_no_residual(monkeypatch):
     generator, _ = knowing(scale=3.0)
     silent = torch.full((1, 3, 33, FRAMES), -1.0)
-    monkeypatch.setattr(generator.decoder, "forward", lambda codes: silent)
+    monkeypatch.setattr(generator.decoder, "forward", lambda codes, principal: silent)
     assert torch.equal(generator(torch.randn(1, generator.latent_dim)), silent)
 
 
@@ -380,6 +381,85 @@ def test_a_state_of_other_codes_is_refused():
     del broken["anchors"]
     with pytest.raises(RuntimeError, match="anchors"):
         generator_of().load_state_dict(broken)
+
+
+# --- principal components
+
+
+def images_of(count, dimensions=3, bands=32, tracks=1):
+    """Images that are a mean and so many others, in amounts that differ; with the amounts."""
+    torch.manual_seed(4)
+    mean, others = (
+        0.2 * torch.randn(1, 2, bands + tracks, FRAMES),
+        0.1 * torch.randn(dimensions, 2, bands + tracks, FRAMES),
+    )
+    amounts = torch.randn(count, dimensions)
+    return mean + torch.einsum("sd,dcrf->scrf", amounts, others), amounts
+
+
+def test_as_many_principal_components_as_there_are_dimensions_say_everything():
+    images, _ = images_of(20)
+    principal = Principal(32, FRAMES, 1, components=5)
+    principal.fit(images)
+    levels, tracks = principal.drawn(torch.cat([principal.amounts(images), torch.ones(20, 1)], dim=1))
+    torch.testing.assert_close(levels, images[:, 0, :32], atol=1e-5, rtol=0)
+    torch.testing.assert_close(tracks, images[:, :, 32:], atol=1e-5, rtol=0)
+
+
+def test_amounts_are_in_standard_deviations_unrelated_and_the_largest_first():
+    images, _ = images_of(400)
+    principal = Principal(32, FRAMES, 1, components=3)
+    principal.fit(images)
+    amounts = principal.amounts(images)
+    torch.testing.assert_close(amounts.T @ amounts / 400, torch.eye(3), atol=1e-3, rtol=0)
+    sizes = (principal.basis[:-1] * principal.weight).norm(dim=1)
+    assert torch.all(sizes.diff() < 0)
+    torch.testing.assert_close(principal.amounts(images[7:8])[0], amounts[7], atol=1e-4, rtol=0)
+
+
+def test_sounds_of_one_kind_have_fewer_components_and_no_silence_breaks_them():
+    same = torch.full((4, 2, 33, FRAMES), -1.0)
+    principal = Principal(32, FRAMES, 1, components=8)
+    principal.fit(same)
+    assert torch.isfinite(principal.basis).all()
+    amounts = principal.amounts(same)
+    assert torch.isfinite(amounts).all()
+    levels, _ = principal.drawn(torch.cat([amounts, torch.ones(4, 1)], dim=1))
+    torch.testing.assert_close(levels, same[:, 0, :32], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("partials", [0, 2])
+def test_what_convolutions_add_begins_as_nothing(partials):
+    generator = generator_of(partials=partials, principal_components=4)
+    images, _ = images_of(20, tracks=partials)
+    generator.begin(images.clamp(-1, 1))
+    codes = torch.randn(3, 8)
+    levels, tracks = generator.principal.drawn(generator.decoder.to_amounts(codes))
+    drawn = generator.decode(codes)
+    torch.testing.assert_close(drawn[:, 0, :32], levels.clamp(-1, 1))
+    torch.testing.assert_close(drawn[:, :2, 32:], tracks.clamp(-1, 1))
+
+
+def test_models_of_before_principal_components_draw_as_they_did():
+    generator = generator_of()
+    generator.begin(images_of(20)[0].clamp(-1, 1))
+    now = generator.state_dict()
+    older = {
+        name: tensor
+        for name, tensor in now.items()
+        if "amounts" not in name and not name.startswith("principal.")
+    }
+    loaded, other = generator_of(), generator_of()
+    loaded.load_state_dict(dict(older))
+    torch.manual_seed(9)
+    for weight in other.decoder.to_amounts.parameters():  # whatever they would draw
+        torch.nn.init.normal_(weight)
+    other.load_state_dict(dict(older))
+    codes = torch.randn(3, 8)
+    assert torch.equal(loaded.decode(codes), other.decode(codes))
+    assert not loaded.principal.basis.any()
+    images = torch.rand(3, 2, 33, FRAMES) * 2 - 1
+    assert torch.equal(loaded.encode(images)[0], other.encode(images)[0])
 
 
 # --- learning

@@ -25,6 +25,8 @@ SMALL = {
     "discriminator_width": 4,
     "encoder_width": 4,
     "code_dim": 8,
+    "principal_components": 8,
+    "principal_steps": 20,
     "precision": "float32",
 }
 
@@ -303,3 +305,57 @@ def test_any_number_of_partials_can_be_learned_with_and_without_lines(partials, 
     images = torch.from_numpy(random.batch(every[:6], np.zeros(6, dtype=np.int64)))
     images = torch.cat([images, torch.ones_like(images[:, :1])], dim=1)
     assert torch.equal(players.shown(images)[:, :, BANDS:], images[:, :2, BANDS:])  # grain is of bands alone
+
+
+# --- what comes before the first step
+
+
+def test_beginning_draws_training_sounds_nearer_than_their_mean_and_reports():
+    players, told = players_of(principal_steps=150), []
+    players.begin(lambda done, count: told.append((done, count)))
+    assert told == [(step, 150) for step in range(150)]
+    real = torch.from_numpy(data().batch(data().training, np.zeros(24, dtype=np.int64)))
+    with torch.no_grad():
+        again = players.generator.decode(players.generator.encode(real)[0])
+
+    def apart(images):
+        grain = players.share * players.grains.mean(dim=0)
+        return float((images[:, 0, :BANDS] + grain - real[:, 0, :BANDS]).abs().mean())
+
+    assert apart(again) < 0.7 * apart(real.mean(dim=0, keepdim=True).expand_as(real))
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(*map(weights_of, (players.generator, players.averaged)), strict=True)
+    )
+
+
+def weights_of(generator):
+    return [*generator.parameters(), generator.principal.basis]
+
+
+def test_what_beginning_learns_follows_from_the_seed_alone():
+    one, other, third = players_of(), players_of(), players_of(seed=1)
+    for number, players in enumerate((one, other, third)):
+        torch.rand(number)
+        players.begin(lambda done, count: None)
+    first, second = state_of(one), state_of(other)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not torch.equal(first["generator/principal.basis"], state_of(third)["generator/principal.basis"])
+
+
+def test_without_such_steps_there_are_no_principal_components():
+    players = players_of(principal_steps=0)
+    before = state_of(players)
+    players.begin(lambda done, count: None)
+    assert all(torch.equal(before[key], tensor) for key, tensor in state_of(players).items())
+    assert not players.generator.principal.basis.any()
+
+
+def test_going_on_from_a_model_takes_its_principal_components_along():
+    one, other = players_of(), players_of(seed=1)
+    one.begin(lambda done, count: None)
+    other.start_from(one.exported())
+    for generator in (other.generator, other.averaged):
+        assert all(map(torch.equal, weights_of(generator), weights_of(one.generator)))
+    codes = torch.randn(3, 8)
+    torch.testing.assert_close(other.generator.decode(codes), one.generator.decode(codes))
