@@ -238,7 +238,7 @@ def test_every_ablation_is_a_pack_that_differs_in_what_it_says(settings):
     }
     default = packs["default"]
     assert default.training == replace(
-        Training(aside=0.8), patience=sys.maxsize, control_sounds=0, game_from_step=200
+        Training(aside=1.2), patience=sys.maxsize, control_sounds=0, game_from_step=200
     )
     assert len(default.speeds) > 1
     for ablation in script.ABLATIONS[1:]:
