@@ -7,6 +7,9 @@ a discriminator judges sounds decoded from between the encodings, so that what l
 autoencoders', 2019). New sounds are drawn there: near an encoded sound (an anchor), part of the way to a neighbour of
 another kit. Between sounds of one kit, or one sound at two speeds, lie hardly any new ones.
 
+An image is a sum of the principal components of those learned from, whose amounts follow from the code, and of what
+convolutions draw on top: these learn slowly what a linear model knows at once, and that misses what is not linear.
+
 Rows below the bands are tracks: of partials, and that of lines (whose cells lie along frequency).
 
 The decoder draws levels without noise, and how noisy each cell is. The grain of noise is put on by the representation,
