@@ -70,7 +70,7 @@ class Principal(nn.Module):
 
     def __init__(self, bands: int, frames: int, tracks: int, components: int) -> None:
         super().__init__()
-        self.bands, self.tracks, self.frames, self.components = bands, tracks, frames, components
+        self.bands, self.tracks, self.frames = bands, tracks, frames
         cells = (bands + 2 * tracks) * frames
         weight = torch.ones(bands + 2 * tracks, frames)
         weight[bands:] = _TRACK_WEIGHT
@@ -82,12 +82,10 @@ class Principal(nn.Module):
         flat = self._flat(images.double())
         mean = flat.mean(dim=0)
         scaled = (flat - mean) * self.weight.double()
-        count = min(self.components, len(flat) - 1)
-        # The eigenvectors of the sounds' products: there are fewer sounds than cells.
-        _, vectors = torch.linalg.eigh(scaled @ scaled.T)
-        vectors = vectors[:, -count:].flip(1)
+        axes, sizes = _principal_axes(scaled, min(len(self.basis), len(flat)) - 1)
+        deviations = (sizes / len(flat) ** 0.5)[:, None]
         basis = torch.zeros_like(self.basis, dtype=torch.float64)
-        basis[:count] = (scaled.T @ vectors).T / self.weight.double() / len(flat) ** 0.5
+        basis[: len(axes)] = (axes * deviations).flip(0) / self.weight.double()
         basis[-1] = mean
         self.basis.copy_(basis)
 
@@ -329,10 +327,7 @@ class Generator(nn.Module):
             return
         flat = residuals.double().flatten(1)
         flat = flat - flat.mean(dim=0)
-        # The eigenvectors of the sounds' products: there are fewer sounds than cells.
-        variances, vectors = torch.linalg.eigh(flat @ flat.T)
-        size = variances[-components:].clamp(min=_NO_VARIANCE).sqrt()
-        basis = (flat.T @ (vectors[:, -components:] / size)).T
+        basis, _ = _principal_axes(flat, components)
         self.residual_basis = basis.unflatten(1, residuals.shape[1:]).to(codes.dtype)
         self.residuals = (flat @ basis.T).to(codes.dtype)
 
@@ -507,6 +502,16 @@ def _bounded(raw: Tensor) -> Tensor:
     a model of toms stayed mono for good."""
     inner = raw.clamp(-_STEEP, _STEEP)
     return torch.tanh(inner + _SLOPE_BEYOND * (raw - inner))
+
+
+def _principal_axes(centred: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Of vectors [sound, cell] whose mean is 0: `count` principal axes [axis, cell] of length 1, that which says most
+    last, and how long the sounds together are along each.
+    """
+    # The eigenvectors of the sounds' products: there are fewer sounds than cells.
+    variances, vectors = torch.linalg.eigh(centred @ centred.T)
+    sizes = variances[-count:].clamp(min=_NO_VARIANCE).sqrt()
+    return (centred.T @ (vectors[:, -count:] / sizes)).T, sizes
 
 
 def _exactly(like: Tensor) -> torch.autocast:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from samplegan.config import Training
-from samplegan.dataset import Dataset
+from samplegan.dataset import Dataset, Progress
 from samplegan.gan import AnyGenerator, body_gan
 from samplegan.gan.losses import feature_matching, generator_loss, reconstruction
-from samplegan.gan.players import Players, Progress
+from samplegan.gan.players import Players
 from samplegan.representation import Representation
 
 GRAINS = 64  # draws of noise

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from samplegan.config import Training
-from samplegan.dataset import Dataset
+from samplegan.dataset import Dataset, Progress
 from samplegan.gan import stereo_dcgan
 from samplegan.gan.losses import (
     Shape,
@@ -16,7 +16,7 @@ from samplegan.gan.losses import (
     feature_matching,
     generator_loss,
 )
-from samplegan.gan.players import Players, Progress
+from samplegan.gan.players import Players
 from samplegan.representation import Representation
 
 

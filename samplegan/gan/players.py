@@ -6,7 +6,6 @@ How one step of an architecture goes is in a module of its own: `dcgan_players`,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -16,14 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from samplegan.config import Training
-from samplegan.dataset import Dataset
+from samplegan.dataset import Dataset, Progress
 from samplegan.evaluate import metrics
 from samplegan.gan import AnyGenerator, build_networks
 from samplegan.gan.losses import discriminator_loss, gradient_penalty
 from samplegan.representation import Representation
 
 F32 = NDArray[np.float32]
-Progress = Callable[[int, int], None]
 MOST_COMPARED = 256  # sounds in a validation
 NEIGHBOURS = 5  # of coverage
 GENERATOR_RATES = {"body-gan": 1e-3, "stereo-dcgan": 2e-4}

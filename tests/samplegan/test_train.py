@@ -306,17 +306,23 @@ def test_a_signal_stops_with_a_usable_model(pack, tmp_path, number, code):
     assert store.load_model("job").card["steps"] > 0
 
 
-def test_a_signal_before_the_first_step_stops_at_once_and_the_same_command_starts_again(pack, monkeypatch):
-    heard, truth = [], body_players.divergence
+def interrupting(truth, call):
+    """The same function, but at its call of this number somebody presses Ctrl-C; and its calls so far."""
+    heard = []
 
     def interrupted(*arguments):
         heard.append(arguments)
-        if len(heard) == 2:
+        if len(heard) == call:
             os.kill(os.getpid(), signal.SIGINT)
         return truth(*arguments)
 
-    with monkeypatch.context() as interrupting:
-        interrupting.setattr(body_players, "divergence", interrupted)
+    return interrupted, heard
+
+
+def test_a_signal_before_the_first_step_stops_at_once_and_the_same_command_starts_again(pack, monkeypatch):
+    interrupted, heard = interrupting(body_players.divergence, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(body_players, "divergence", interrupted)
         with pytest.raises(Stopped, match="before training began") as caught:
             train(pack, quiet=True, threads=1)
     assert len(heard) == 2  # of four
@@ -333,20 +339,14 @@ def test_a_signal_while_a_model_is_completed_leaves_the_plain_one(
 ):
     pack = pack_of(tmp_path, steps=2, control_sounds=100)
     place = "samplegan.steering.describe" if what == "controls" else "samplegan.gates.fingerprint"
-    heard, truth = [], describe if what == "controls" else fingerprint
+    interrupted, heard = interrupting(describe if what == "controls" else fingerprint, 3)
     if what == "fingerprints":
         monkeypatch.setattr("samplegan.publish.Directions.of_model", lambda *_, **__: None)
 
-    def interrupted(*arguments):
-        heard.append(arguments)
-        if len(heard) == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-        return truth(*arguments)
-
-    with monkeypatch.context() as interrupting:
-        interrupting.setattr(place, interrupted)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, interrupted)
         if stopped_before:
-            interrupting.setattr(_Sitting, "_show", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+            patch.setattr(_Sitting, "_show", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(Stopped, match="has not learned its controls") as caught:
             train(pack, threads=1)
     assert ("unless stopped again" in capsys.readouterr().err) == stopped_before
