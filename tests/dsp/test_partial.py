@@ -96,8 +96,8 @@ def test_what_is_played_is_found(partials):
     found = played.fit(played.synthesise(level, hertz))
     heard = level > level.max() - 40.0
     heard[:, : 2 if partials == 1 else 10] = False  # within few periods two partials are one
-    assert np.abs(found.level_db - level)[heard].max() < 0.5
-    assert cents(found.frequency_hz, hertz)[heard].max() < 26.0
+    assert np.abs(found.level_db - level)[heard].max() < 0.5 * partials
+    assert cents(found.frequency_hz, hertz)[heard].max() < 26.0 * partials
     assert np.median(cents(found.frequency_hz, hertz)[heard]) < 5.0
     if partials == 1:  # the course of the phase comes back too
         again = played.synthesise(found.level_db, found.frequency_hz)
@@ -262,7 +262,7 @@ def test_a_track_at_the_floor_is_silence():
     assert not played[ONSET + int(TIMES[20] * RATE) + 1 :].any()
 
 
-@pytest.mark.parametrize("hertz", [25.0, 80.0, 450.0])
+@pytest.mark.parametrize("hertz", [25.0, 50.0, 80.0])
 def test_it_starts_upwards_from_zero_without_a_step(hertz):
     played = tracker().synthesise(np.full((1, POINTS), 0.0), np.full((1, POINTS), hertz))
     half_wave = played[ONSET + 1 : ONSET + int(0.5 * RATE / hertz)]
@@ -276,8 +276,31 @@ def test_it_starts_upwards_from_zero_without_a_step(hertz):
     np.testing.assert_allclose(played[start:], truth[start:], atol=1e-4)
 
 
+@pytest.mark.parametrize("hertz", [160.0, 300.0, 450.0])
+def test_a_high_partial_leaves_no_constant_behind_and_starts_without_a_step(hertz):
+    level = -100.0 * TIMES[np.newaxis]
+    played = tracker().synthesise(level, np.full((1, POINTS), hertz)).astype(np.float64)
+    assert abs(played.sum()) < 1e-3 * np.abs(played).sum()
+    low = np.abs(np.fft.rfft(played))[: int(0.25 * hertz * LENGTH / RATE)]
+    sine = np.sin(2 * np.pi * hertz * seconds()) * 10 ** (-100.0 * np.maximum(seconds(), 0) / 20)
+    of_sine = np.abs(np.fft.rfft(np.where(seconds() >= 0, sine, 0.0)))[: low.size]
+    assert np.sum(low**2) < 0.2 * np.sum(of_sine**2)
+    assert not played[: ONSET + 1].any()
+    assert np.abs(np.diff(played)).max() < 0.15  # of a crest of 1, within half a millisecond
+
+
+def test_between_the_two_the_start_moves_without_a_jump():
+    """So that a pitch can glide from one sound to the next of a morph."""
+    level = -100.0 * TIMES[np.newaxis]
+    played = [
+        tracker().synthesise(level, np.full((1, POINTS), hertz))[ONSET : ONSET + 100]
+        for hertz in np.geomspace(70.0, 180.0, 60)
+    ]
+    assert np.abs(np.diff(played, axis=0)).max() < 0.1
+
+
 def test_the_phase_is_the_integral_of_the_interpolated_frequency():
-    hertz = np.geomspace(400.0, 50.0, POINTS)
+    hertz = np.geomspace(79.0, 25.0, POINTS)  # most of its energy is low: it starts as a sine
     level = np.linspace(-3.0, -40.0, POINTS)
     played = tracker().synthesise(level[np.newaxis], hertz[np.newaxis])
     fine = np.arange(8 * (LENGTH - ONSET)) / (8 * RATE)
