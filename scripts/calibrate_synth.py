@@ -9,8 +9,9 @@ parameters. In every round sounds are drawn from the ranges and from somewhat wi
 together they are like Split/train: the weights have the least maximum mean discrepancy (Huang et al., 'Correcting
 sample selection bias by unlabeled data', 2007) in what `samplegan evaluate` compares by. Shares, means and spreads
 then change as the weights change those of the sounds drawn, much as in the cross-entropy method (Rubinstein & Kroese,
-2004). A fifth of the kits of Split/train is not fitted to: the ranges of the latest round that is nearer to them than
-those of before are kept. Split/test only judges.
+2004). A kit counts as its sounds do, but as no more than a few: otherwise the one rack that has a hundred kicks is what
+is fitted. A fifth of the kits of Split/train is not fitted to: the ranges of the latest round that is nearer to them
+than those of before are kept. Split/test only judges.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -42,6 +44,7 @@ F64 = NDArray[np.float64]
 
 SEED = 20_000  # far from those that training sounds are drawn with
 KEPT_BACK = 0.2  # of the sounds to fit to, by kits
+KIT_COUNTS = 4  # sounds, however many more it has
 JUDGED = 300  # sounds are drawn to see how near the ranges are
 DIMENSIONS = 32  # principal components of real sounds
 WIDER = 0.3  # of a range, on either side
@@ -53,6 +56,7 @@ DESCENT_STEPS = 1500
 LARGEST_WEIGHT = 20.0  # of a sound next to an even share
 EFFECTIVE = 0.06  # of the sounds count, at least
 HIGHEST_HZ = 21_000.0
+HIGHEST_GATE_DB = -15.0  # re the peak: nothing is left of a sound whose gate is above it
 BY_HAND = (
     "flutter_db",
     "flutter_hz",
@@ -98,8 +102,11 @@ def fitted(ears: Ears, split: Path, sounds: int, rounds: int) -> dict[str, Style
 
     Raises InputError for a folder without sounds.
     """
-    (train, kits), (test, _) = ears.real(split / "train"), ears.real(split / "test")
-    fitted_to, kept_back = (train.only(part) for part in split_by_kit(kits, KEPT_BACK, SEED))
+    (all_train, kits), (all_test, test_kits) = ears.real(split / "train"), ears.real(split / "test")
+    inner, outer = split_by_kit(kits, KEPT_BACK, SEED)
+    fitted_to, shares = all_train.only(inner), kit_shares([kits[index] for index in inner])
+    kept_back = all_train.only(outer[few_of_each([kits[index] for index in outer])])
+    train, test = all_train.only(few_of_each(kits)), all_test.only(few_of_each(test_kits))
     space = Space.fit(train)
     best = styles = dict(synth.styles(ears.category))
     space.report("floor", train, kept_back, test)
@@ -107,7 +114,7 @@ def fitted(ears: Ears, split: Path, sounds: int, rounds: int) -> dict[str, Style
     for turn in range(rounds):
         random = generator("calibrate", ears.category, SEED, turn)
         fresh = [draw(proposal(styles, random), random) for _ in range(sounds)]
-        weights = space.matching_weights(ears.drawn(fresh, 1_000 * (turn + 1)), fitted_to)
+        weights = space.matching_weights(ears.drawn(fresh, 1_000 * (turn + 1)), fitted_to, shares)
         styles = refitted(styles, fresh, weights)
         heard = ears.drawn(plain(styles, JUDGED), 0)
         if space.report(f"round {turn + 1}", heard, kept_back, test) < before:
@@ -141,6 +148,36 @@ class Ears:
         make = partial(hear_synthesised, self.category, self.length_seconds)
         seeds = range(start, start + len(parameters))
         return gathered(self.pool.map(make, parameters, seeds, chunksize=8))
+
+
+def kit_shares(kits: list[str]) -> F64:
+    """How much each sound counts, sum 1: those of a kit together as much as `KIT_COUNTS` of them at most.
+
+    >>> kit_shares(["rack"] * 8 + ["pair"] * 2)[[0, -1]].round(3).tolist()
+    [0.083, 0.167]
+    """
+    kits = _apart(kits)
+    sizes = Counter(kits)
+    shares = np.array([min(1.0, KIT_COUNTS / sizes[kit]) for kit in kits])
+    return shares / shares.sum()
+
+
+def few_of_each(kits: list[str]) -> NDArray[np.int64]:
+    """Which sounds to judge by: `KIT_COUNTS` of every kit at most."""
+    kits = _apart(kits)
+    order = generator("few", SEED).permutation(len(kits))
+    taken: Counter[str] = Counter()
+    chosen = []
+    for index in order:
+        taken[kits[index]] += 1
+        if taken[kits[index]] <= KIT_COUNTS:
+            chosen.append(index)
+    return np.sort(np.array(chosen, dtype=np.int64))
+
+
+def _apart(kits: list[str]) -> list[str]:
+    """A single kit is none: its sounds stand for themselves."""
+    return kits if len(set(kits)) > 1 else [str(index) for index in range(len(kits))]
 
 
 def plain(styles: dict[str, Style], count: int) -> list[Parameters]:
@@ -202,8 +239,8 @@ class Space:
         table = (np.where(np.isnan(table := _table(heard)), self.centre, table) - self.centre) / self.spread
         return np.hstack([self.block * self.projection.project(heard.features), np.clip(table, -5.0, 5.0)])
 
-    def matching_weights(self, pool: Heard, real: Heard) -> F64:
-        """Weights of the pool, sum 1, with the least discrepancy from the real sounds.
+    def matching_weights(self, pool: Heard, real: Heard, shares: F64) -> F64:
+        """Weights of the pool, sum 1, with the least discrepancy from the real sounds, of which each has its share.
 
         Exponentiated gradients keep them positive, and end before too few sounds have all the weight. Two widths of the
         kernel see the whole and the neighbourhood.
@@ -213,7 +250,7 @@ class Space:
         typical = np.median(_squared(wanted, wanted))
         for width in (1.0, 0.25):
             within += np.exp(-_squared(drawn, drawn) / (2.0 * width * typical))
-            across += np.exp(-_squared(drawn, wanted) / (2.0 * width * typical)).mean(axis=1)
+            across += np.exp(-_squared(drawn, wanted) / (2.0 * width * typical)) @ shares
         weights, rate = np.full(len(drawn), 1.0 / len(drawn)), 1.0
         pull = within @ weights
         best = float(weights @ pull - 2.0 * weights @ across)
@@ -321,6 +358,8 @@ def _wider(entry: Range) -> Range:
             low, high = max(low, 0.4 * entry.name.endswith("shape")), max(min(high, 1.0), entry.high)
     if entry.name.endswith("_hz"):
         high = min(high, max(entry.high, HIGHEST_HZ))
+    if entry.name == "gate_db":
+        high = min(high, max(entry.high, HIGHEST_GATE_DB))
     return replace(entry, low=low, high=high, chance=chance)
 
 

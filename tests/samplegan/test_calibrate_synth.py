@@ -34,10 +34,29 @@ def test_weights_choose_the_sounds_that_are_alike(monkeypatch):
     random = np.random.default_rng(0)
     real = heard(random.normal([1.0, 0.0], 0.3, (60, 2)))
     near, far = random.normal([1.0, 0.0], 0.3, (50, 2)), random.normal([-1.0, 1.0], 0.3, (150, 2))
-    weights = script.Space.fit(real).matching_weights(heard(np.vstack([near, far])), real)
+    pool, space = heard(np.vstack([near, far])), script.Space.fit(real)
+    weights = space.matching_weights(pool, real, np.full(60, 1 / 60))
     assert weights.sum() == pytest.approx(1.0)
     assert weights.min() >= 0.0
     assert weights[:50].sum() > 0.9
+
+
+def test_a_large_kit_counts_no_more_than_a_small_one(monkeypatch):
+    monkeypatch.setattr(script, "DIMENSIONS", 2)
+    random = np.random.default_rng(0)
+    rack, others = random.normal([1.0, 0.0], 0.3, (60, 2)), random.normal([-1.0, 1.0], 0.3, (12, 2))
+    kits = ["rack"] * 60 + [f"kit {number}" for number in range(12)]
+    real, pool = heard(np.vstack([rack, others])), heard(random.normal(0.0, 1.0, (300, 2)))
+    space = script.Space.fit(real)
+    # The first feature tells the rack from the others.
+    like_the_rack = pool.features[:, 0] > 0.0
+    alike = space.matching_weights(pool, real, script.kit_shares(kits))[like_the_rack].sum()
+    as_they_are = space.matching_weights(pool, real, np.full(72, 1 / 72))[like_the_rack].sum()
+    assert as_they_are > 0.7
+    assert alike < 0.4
+    few = script.few_of_each(kits)
+    assert len(few) == 12 + script.KIT_COUNTS
+    assert len(set(few.tolist())) == len(few)
 
 
 def an_entry(name="pitch_hz", low=40.0, high=160.0, chance=1.0, distribution="log") -> Range:
@@ -71,7 +90,7 @@ def test_wider_ranges_hold_the_ranges_and_can_be_rendered(category):
         for entry in style.ranges:
             wider = script._wider(entry)
             assert wider.low <= entry.low * (1 + 1e-9) + 1e-9
-            assert wider.high >= entry.high * (1 - 1e-9) - 1e-9
+            assert wider.high >= entry.high - 1e-9 * (1 + abs(entry.high))
             assert entry.low < 0.0 or wider.low >= 0.0
     styles = script.proposal(dict(synth.styles(category)), random)
     for index in range(3):
