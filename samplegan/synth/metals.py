@@ -118,7 +118,9 @@ def _modes(voice: Voice) -> F64:
     table = np.stack([gains + sides, gains - sides]) if voice.has("modes_width") else gains
     ringing = blocks.modes(frequencies, np.minimum(decays, 4.0), table, phases, voice.samples)
     rise = max(int(voice.get("attack_seconds") * SAMPLE_RATE), 1)
-    ringing[..., :rise] *= np.linspace(0.0, 1.0, rise)
+    ringing[..., :rise] *= np.linspace(0.0, 1.0, rise)[
+        : voice.samples
+    ]  # a swell may be cut off before its height
     return ringing
 
 

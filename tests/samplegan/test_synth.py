@@ -181,6 +181,18 @@ def test_rumble_is_low_and_falls_as_it_says() -> None:
     assert fallen_db == pytest.approx(15.0, abs=2.0)
 
 
+def test_a_swell_longer_than_its_sound_is_cut_off() -> None:
+    swell = next(
+        drawn for index in range(200) if (drawn := synth.parameters("cymbal", 3, index))["style"] == "swell"
+    )
+    audio = synth.render(
+        "cymbal", swell | {"attack_seconds": 0.6, "decay_seconds": 0.05, "gate_db": -18.0}, 1
+    )
+    assert audio.shape[1] < 0.6 * 44_100
+    assert np.isfinite(audio).all()
+    assert np.abs(audio).max() == pytest.approx(1.0)
+
+
 def test_a_room_without_spread_is_mono() -> None:
     room = {"room_db": -10.0, "room_seconds": 0.1, "room_tone_hz": 4_000.0}
     left, right = synth.render("kick", PLAIN_KICK | room, 0)
@@ -213,7 +225,8 @@ def test_the_body_of_a_kick_is_mono() -> None:
         spectrum = [
             np.abs(np.fft.rfft(part))[: int(120 * left.size / RATE)] for part in (left + right, left - right)
         ]
-        assert np.sum(spectrum[1] ** 2) < 1e-2 * np.sum(spectrum[0] ** 2)
+        # A room answers with a little of a side: a fiftieth costs 0.1 dB in mono.
+        assert np.sum(spectrum[1] ** 2) < 2e-2 * np.sum(spectrum[0] ** 2)
 
 
 def test_squares_do_not_alias() -> None:
