@@ -162,15 +162,15 @@ def kit_shares(kits: list[str]) -> F64:
     return shares / shares.sum()
 
 
-def few_of_each(kits: list[str]) -> NDArray[np.int64]:
-    """Which sounds to judge by: `KIT_COUNTS` of every kit at most."""
+def few_of_each(kits: list[str], most: int = KIT_COUNTS) -> NDArray[np.int64]:
+    """Which sounds to judge by: `most` of every kit."""
     kits = _apart(kits)
     order = generator("few", SEED).permutation(len(kits))
     taken: Counter[str] = Counter()
     chosen = []
     for index in order:
         taken[kits[index]] += 1
-        if taken[kits[index]] <= KIT_COUNTS:
+        if taken[kits[index]] <= most:
             chosen.append(index)
     return np.sort(np.array(chosen, dtype=np.int64))
 
