@@ -361,6 +361,7 @@ def _require_different(images: NDArray[np.float16], chosen: NDArray[np.int64], b
 
 def _seen(image: F32, bands: int) -> tuple[F32, F32]:
     """What is heard of an image [channel, row, frame]: its levels, and its tracks."""
+    image = np.nan_to_num(image, posinf=0.0, neginf=0.0)  # `damaged` finds those that are no numbers
     level, second = np.maximum(image[0], _AUDIBLE), image[1] * (image[0] > _AUDIBLE)
     return level[:bands], np.stack([level[bands:], second[bands:]])
 
