@@ -153,14 +153,18 @@ def prepare(
     return Dataset(images, training, validation, fingerprint, plain, card, tuple(skipped), tuple(sounds))
 
 
+def kits_apart(kits: list[str]) -> list[str]:
+    """The kits as they are; a single one is none, and its sounds stand for themselves."""
+    return [f"{kit}/{index}" for index, kit in enumerate(kits)] if len(set(kits)) == 1 else kits
+
+
 def split_by_kit(kits: list[str], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices for training and for validation: whole kits, in an order that only their names and the seed decide.
 
     Kits are held out until `share` of all sounds is reached, passing over a kit that would overshoot it by more than
     half; with a single kit there is nothing to hold out but some of its sounds.
     """
-    if len(set(kits)) == 1:
-        kits = [f"{kit}/{index}" for index, kit in enumerate(kits)]
+    kits = kits_apart(kits)
     members: dict[str, list[int]] = {}
     for index, kit in enumerate(kits):
         members.setdefault(kit, []).append(index)

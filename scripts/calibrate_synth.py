@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from samplegan import synth
 from samplegan.categories import CATEGORIES
 from samplegan.config import Source
-from samplegan.dataset import Sound, folder_sounds, split_by_kit, training_sound
+from samplegan.dataset import Sound, folder_sounds, kits_apart, split_by_kit, training_sound
 from samplegan.errors import InputError, SampleganError, UnreadableAudio
 from samplegan.evaluate import metrics
 from samplegan.evaluate.distributions import LEAST_SPREADS, characteristics, compare, mean_ks
@@ -156,7 +156,7 @@ def kit_shares(kits: list[str]) -> F64:
     >>> kit_shares(["rack"] * 8 + ["pair"] * 2)[[0, -1]].round(3).tolist()
     [0.083, 0.167]
     """
-    kits = _apart(kits)
+    kits = kits_apart(kits)
     sizes = Counter(kits)
     shares = np.array([min(1.0, KIT_COUNTS / sizes[kit]) for kit in kits])
     return shares / shares.sum()
@@ -164,7 +164,7 @@ def kit_shares(kits: list[str]) -> F64:
 
 def few_of_each(kits: list[str], most: int = KIT_COUNTS) -> NDArray[np.int64]:
     """Which sounds to judge by: `most` of every kit."""
-    kits = _apart(kits)
+    kits = kits_apart(kits)
     order = generator("few", SEED).permutation(len(kits))
     taken: Counter[str] = Counter()
     chosen = []
@@ -173,11 +173,6 @@ def few_of_each(kits: list[str], most: int = KIT_COUNTS) -> NDArray[np.int64]:
         if taken[kits[index]] <= most:
             chosen.append(index)
     return np.sort(np.array(chosen, dtype=np.int64))
-
-
-def _apart(kits: list[str]) -> list[str]:
-    """A single kit is none: its sounds stand for themselves."""
-    return kits if len(set(kits)) > 1 else [str(index) for index in range(len(kits))]
 
 
 def plain(styles: dict[str, Style], count: int) -> list[Parameters]:

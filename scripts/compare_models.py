@@ -16,20 +16,20 @@ must not have learned from these sounds.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from calibrate_synth import F64, Heard, few_of_each, gathered, hear, hear_file
+from calibrate_synth import F64, KIT_COUNTS, Heard, few_of_each, gathered, hear, hear_file, hear_synthesised
 from document_sections import table
 from numpy.typing import NDArray
 
 from samplegan import store, synth
 from samplegan.categories import CATEGORIES
 from samplegan.config import Source
-from samplegan.dataset import folder_sounds, training_sound
+from samplegan.dataset import folder_sounds
 from samplegan.errors import ConfigError, InputError, SampleganError
 from samplegan.evaluate import metrics
 from samplegan.evaluate.distributions import compare, mean_ks
@@ -47,18 +47,6 @@ OTHER_KITS = "other kits"
 COLUMNS = ("MMD² × 1000", "FD", "coverage", "recall", "1-NN", "mean KS")
 
 
-@dataclass(frozen=True)
-class Place:
-    """A set of sounds where sounds are compared."""
-
-    components: F64  # [sound, component]
-    characteristics: list[dict[str, float]]
-
-    def only(self, chosen: NDArray[np.int64]) -> Place:
-        """Some of them."""
-        return Place(self.components[chosen], [self.characteristics[index] for index in chosen])
-
-
 def main() -> int:
     """Parse, hear, print."""
     parser = argparse.ArgumentParser(
@@ -67,7 +55,7 @@ def main() -> int:
     parser.add_argument("real", type=Path, help="a folder of real sounds of several kits")
     parser.add_argument("category", choices=list(CATEGORIES))
     parser.add_argument("models", nargs="+", help="names or files, each with @ASIDE or without")
-    parser.add_argument("--per-kit", type=int, default=4, help="sounds of a kit at most; 0: all")
+    parser.add_argument("--per-kit", type=int, default=KIT_COUNTS, help="sounds of a kit at most; 0: all")
     parser.add_argument("--count", type=int, default=240, help="sounds to draw of each model")
     given = parser.parse_args()
     if given.count < FEWEST or given.per_kit < 0:
@@ -75,8 +63,10 @@ def main() -> int:
     try:
         models = {name: load(name) for name in given.models}  # before anything is heard, which takes minutes
         real, kits = hear_real(given.real, given.category, given.per_kit)
-        parts = dealt(kits)
-        sets = {name: hear_model(model, given.category, given.count) for name, model in models.items()}
+        parts, sets = dealt(kits), {}
+        for name, model in models.items():
+            print(f"drawing {given.count} sounds of {name}", file=sys.stderr, flush=True)
+            sets[name] = hear_model(model, given.category, given.count)
         sets["synthesiser"] = hear_synthesiser(given.category, given.count)
         print(f"{len(kits)} sounds of {len(set(kits))} kits, in {len(parts)} parts")
         print(table(["", *COLUMNS, "nearer in"], rows(real, parts, sets)))
@@ -97,6 +87,8 @@ def load(name: str) -> store.Model:
             model.generator.aside = float(aside)
         except ValueError:
             raise ConfigError(f"'{aside}' is not a number", hint="write MODEL@1.2") from None
+        if not 0.0 <= model.generator.aside < math.inf:
+            raise ConfigError(f"'{aside}' is not a number from 0 up", hint="write MODEL@1.2")
     return model
 
 
@@ -126,9 +118,11 @@ def hear_model(model: store.Model, category: str, count: int) -> Heard:
 def hear_synthesiser(category: str, count: int) -> Heard:
     """Draws of the synthesiser."""
     length_seconds = CATEGORIES[category].length_seconds
-    samples = round(length_seconds * synth.blocks.SAMPLE_RATE)
-    drawn = (synth.synthesise(category, SEED, index) for index in range(count))
-    return gathered(hear(training_sound(sound, 1.0, samples), length_seconds) for sound in drawn)
+    drawn = (synth.parameters(category, SEED, index) for index in range(count))
+    return gathered(
+        hear_synthesised(category, length_seconds, parameters, index)
+        for index, parameters in enumerate(drawn)
+    )
 
 
 def dealt(kits: list[str]) -> list[NDArray[np.int64]]:
@@ -145,14 +139,14 @@ def rows(real: Heard, parts: list[NDArray[np.int64]], sets: Mapping[str, Heard])
     if not parts:
         raise InputError(f"no part of these kits has {FEWEST} sounds", hint="give more kits, or --per-kit 0")
     projection = Projection.fit(real.features, min(DIMENSIONS, len(real.features) // 3))
-    known = Place(projection.project(real.features), real.characteristics)
-    placed = {
-        name: Place(projection.project(each.features), each.characteristics) for name, each in sets.items()
-    }
+    known, *others = (
+        Heard(projection.project(each.features), each.characteristics) for each in [real, *sets.values()]
+    )
+    placed = dict(zip(sets, others, strict=True))
     figures: dict[str, list[F64]] = {name: [] for name in [*placed, OTHER_KITS]}
     for number, part in enumerate(parts):
         outside = known.only(np.setdiff1d(np.arange(len(real.features)), part))
-        size = min(len(part), MOST, *(len(each.components) for each in [outside, *placed.values()]))
+        size = min(len(part), MOST, *(len(each.features) for each in [outside, *placed.values()]))
         wanted = known.only(np.random.default_rng(number).permutation(part)[:size])
         for name, of_kind in figures.items():
             of_kind.append(mean_figures(wanted, placed.get(name, outside), number))
@@ -170,13 +164,13 @@ def rows(real: Heard, parts: list[NDArray[np.int64]], sets: Mapping[str, Heard])
     return told
 
 
-def mean_figures(wanted: Place, others: Place, number: int) -> F64:
-    """The figures of `COLUMNS`, the mean of several draws from a set."""
+def mean_figures(wanted: Heard, others: Heard, number: int) -> F64:
+    """The figures of `COLUMNS`, the mean of several draws from a set; features are principal components here."""
     figures = []
     for draw in range(DRAWS):
-        order = np.random.default_rng((number, draw)).permutation(len(others.components))
-        drawn = others.only(order[: len(wanted.components)])
-        sets = wanted.components, drawn.components
+        order = np.random.default_rng((number, draw)).permutation(len(others.features))
+        drawn = others.only(order[: len(wanted.features)])
+        sets = wanted.features, drawn.features
         near = metrics.precision_recall_density_coverage(*sets)
         figures.append(
             [

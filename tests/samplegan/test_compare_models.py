@@ -77,6 +77,7 @@ def test_a_bundled_model_is_compared_with_a_folder(tmp_path, monkeypatch, capsys
     [
         (["nothing-like-it"], "nothing-like-it"),
         (["clap@far"], "'far' is not a number"),
+        (["clap@nan"], "not a number from 0 up"),
         (["clap"], "at least 40 sounds"),
     ],
 )
