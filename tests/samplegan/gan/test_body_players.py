@@ -10,6 +10,7 @@ import torch
 from samplegan import synth
 from samplegan.config import ImageSettings, Training
 from samplegan.dataset import Dataset, Sound, training_sound
+from samplegan.gan import body_players
 from samplegan.gan.body_players import GAIN_DB, SILENT, BodyPlayers, groups_of
 from samplegan.gan.losses import gradient_penalty
 from samplegan.gan.players import build_players
@@ -333,14 +334,17 @@ def weights_of(generator):
     return [*generator.parameters(), generator.principal.basis]
 
 
-def test_what_beginning_learns_follows_from_the_seed_alone():
+def test_what_beginning_learns_follows_from_the_seed_alone(monkeypatch):
+    monkeypatch.setattr(body_players, "FITTED_SOUNDS", 12)  # of 24: another seed takes others
     one, other, third = players_of(), players_of(), players_of(seed=1)
     for number, players in enumerate((one, other, third)):
         torch.rand(number)
         players.begin(lambda done, count: None)
     first, second = state_of(one), state_of(other)
     assert all(torch.equal(first[key], second[key]) for key in first)
-    assert not torch.equal(first["generator/principal.basis"], state_of(third)["generator/principal.basis"])
+    assert not torch.allclose(
+        first["generator/principal.basis"], state_of(third)["generator/principal.basis"]
+    )
 
 
 def test_without_such_steps_there_are_no_principal_components():
