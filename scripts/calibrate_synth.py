@@ -10,8 +10,9 @@ together they are like Split/train: the weights have the least maximum mean disc
 sample selection bias by unlabeled data', 2007) in what `samplegan evaluate` compares by. Shares, means and spreads
 then change as the weights change those of the sounds drawn, much as in the cross-entropy method (Rubinstein & Kroese,
 2004). A kit counts as its sounds do, but as no more than a few: otherwise the one rack that has a hundred kicks is what
-is fitted. A fifth of the kits of Split/train is not fitted to: the ranges of the latest round that is nearer to them
-than those of before are kept. Split/test only judges.
+is fitted. How many rounds are good for sounds that were not fitted to is found first: each quarter of the kits of
+Split/train is left out once. As many rounds as came nearest to what was left out then follow with all kits, or none.
+Split/test only judges.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import argparse
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from samplegan import synth
 from samplegan.categories import CATEGORIES
 from samplegan.config import Source
-from samplegan.dataset import Sound, folder_sounds, kits_apart, split_by_kit, training_sound
+from samplegan.dataset import Sound, folder_sounds, kits_apart, training_sound
 from samplegan.errors import InputError, SampleganError, UnreadableAudio
 from samplegan.evaluate import metrics
 from samplegan.evaluate.distributions import LEAST_SPREADS, characteristics, compare, mean_ks
@@ -43,7 +44,7 @@ from samplegan.synth.ranges import STYLES_FOLDER, Parameters, Range, Style, draw
 F64 = NDArray[np.float64]
 
 SEED = 20_000  # far from those that training sounds are drawn with
-KEPT_BACK = 0.2  # of the sounds to fit to, by kits
+FOLDS = 4  # parts of the kits, of which each is left out once
 KIT_COUNTS = 4  # sounds, however many more it has
 JUDGED = 300  # sounds are drawn to see how near the ranges are
 DIMENSIONS = 32  # principal components of real sounds
@@ -98,28 +99,64 @@ def main() -> int:
 
 
 def fitted(ears: Ears, split: Path, sounds: int, rounds: int) -> dict[str, Style]:
-    """The styles of the latest round that came nearer to the sounds kept back, or those of before.
+    """The styles after as many rounds as are good for kits that were not fitted to.
 
-    Raises InputError for a folder without sounds.
+    Raises InputError for a folder without sounds, or whose sounds to fit to are all of one kit.
     """
-    (all_train, kits), (all_test, test_kits) = ears.real(split / "train"), ears.real(split / "test")
-    inner, outer = split_by_kit(kits, KEPT_BACK, SEED)
-    fitted_to, shares = all_train.only(inner), kit_shares([kits[index] for index in inner])
-    kept_back = all_train.only(outer[few_of_each([kits[index] for index in outer])])
-    train, test = all_train.only(few_of_each(kits)), all_test.only(few_of_each(test_kits))
-    space = Space.fit(train)
-    best = styles = dict(synth.styles(ears.category))
-    space.report("floor", train, kept_back, test)
-    before = space.report("before", ears.drawn(plain(styles, JUDGED), 0), kept_back, test)
-    for turn in range(rounds):
-        random = generator("calibrate", ears.category, SEED, turn)
-        fresh = [draw(proposal(styles, random), random) for _ in range(sounds)]
-        weights = space.matching_weights(ears.drawn(fresh, 1_000 * (turn + 1)), fitted_to, shares)
-        styles = refitted(styles, fresh, weights)
-        heard = ears.drawn(plain(styles, JUDGED), 0)
-        if space.report(f"round {turn + 1}", heard, kept_back, test) < before:
-            best = styles
-    return best
+    (train, kits), (test, test_kits) = ears.real(split / "train"), ears.real(split / "test")
+    folds = left_out(kits)
+    space = Space.fit(train.only(few_of_each(kits)))
+    test, before = test.only(few_of_each(test_kits)), dict(synth.styles(ears.category))
+    found = np.zeros(rounds + 1)
+    for number, out in enumerate(folds):
+        rest = np.setdiff1d(np.arange(len(kits)), out)
+        chain = Chain(ears, space, train.only(rest), kit_shares([kits[index] for index in rest]), sounds)
+        judge = {"left out": train.only(out[few_of_each([kits[index] for index in out])])}
+        heard = [ears.drawn(plain(styles, JUDGED), 0) for styles in chain.styles(before, rounds)]
+        found += [
+            space.report(f"{number + 1} of {len(folds)}, round {turn}", each, judge)
+            for turn, each in enumerate(heard)
+        ]
+    best = int(found.argmin())
+    print(f"nearest to kits left out after {best} of {rounds} rounds", flush=True)
+    chain = Chain(ears, space, train, kit_shares(kits), sounds)
+    for turn, styles in enumerate(chain.styles(before, best)):
+        judges = {"fitted to": train.only(few_of_each(kits)), "held out": test}
+        space.report(f"round {turn}", ears.drawn(plain(styles, JUDGED), 0), judges)
+    return styles
+
+
+def left_out(kits: list[str]) -> list[NDArray[np.int64]]:
+    """The sounds of each of `FOLDS` parts of the kits, or of every kit if they are fewer.
+
+    Raises InputError for a single kit.
+    """
+    kits = kits_apart(kits)
+    names = generator("folds", SEED).permutation(sorted(set(kits)))
+    if len(names) < 2:
+        raise InputError("all sounds to fit to are of one kit", hint="give sounds of several kits")
+    return [np.flatnonzero(np.isin(kits, part)) for part in np.array_split(names, min(FOLDS, len(names)))]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Rounds of fitting to some sounds."""
+
+    ears: Ears
+    space: Space
+    real: Heard
+    shares: F64  # of each sound
+    sounds: int  # to draw in each round
+
+    def styles(self, styles: dict[str, Style], rounds: int) -> Iterator[dict[str, Style]]:
+        """These styles, and those after each round."""
+        yield styles
+        for turn in range(rounds):
+            random = generator("calibrate", self.ears.category, SEED, turn)
+            fresh = [draw(proposal(styles, random), random) for _ in range(self.sounds)]
+            fresh, heard = self.ears.audible(fresh, 1_000 * (turn + 1))
+            styles = refitted(styles, fresh, self.space.matching_weights(heard, self.real, self.shares))
+            yield styles
 
 
 @dataclass(frozen=True)
@@ -144,10 +181,16 @@ class Ears:
         return gathered(each for each in heard if each is not None), kits
 
     def drawn(self, parameters: list[Parameters], start: int) -> Heard:
-        """Sounds with these parameters, and with noise of the seeds from `start` on."""
+        """Sounds with these parameters, and with noise of the seeds from `start` on; what is silent is left out."""
+        return self.audible(parameters, start)[1]
+
+    def audible(self, parameters: list[Parameters], start: int) -> tuple[list[Parameters], Heard]:
+        """The same, and the parameters of what is not silent: wide ranges may leave nothing of a sound."""
         make = partial(hear_synthesised, self.category, self.length_seconds)
         seeds = range(start, start + len(parameters))
-        return gathered(self.pool.map(make, parameters, seeds, chunksize=8))
+        heard = list(self.pool.map(make, parameters, seeds, chunksize=8))
+        kept = [each for each, sound in zip(parameters, heard, strict=True) if sound is not None]
+        return kept, gathered(sound for sound in heard if sound is not None)
 
 
 def kit_shares(kits: list[str]) -> F64:
@@ -191,10 +234,14 @@ def hear_file(sound: Sound, *, length_seconds: float) -> tuple[NDArray[np.float3
 
 def hear_synthesised(
     category: str, length_seconds: float, parameters: Parameters, noise_seed: int
-) -> tuple[NDArray[np.float32], dict[str, float]]:
-    """A sound of the synthesiser as numbers."""
+) -> tuple[NDArray[np.float32], dict[str, float]] | None:
+    """A sound of the synthesiser as numbers; None if it is silent, or all but."""
     audio = synth.render(category, parameters, noise_seed)
-    return hear(training_sound(audio, 1.0, round(length_seconds * synth.blocks.SAMPLE_RATE)), length_seconds)
+    samples = round(length_seconds * synth.blocks.SAMPLE_RATE)
+    try:
+        return hear(training_sound(audio, 1.0, samples), length_seconds)
+    except InputError:
+        return None
 
 
 def hear(audio: NDArray[np.float32], length_seconds: float) -> tuple[NDArray[np.float32], dict[str, float]]:
@@ -264,11 +311,11 @@ class Space:
                 rate *= 0.5
         return weights
 
-    def report(self, name: str, heard: Heard, kept_back: Heard, test: Heard) -> float:
-        """One line: how far these sounds are from those kept back, and from the held-out ones. The former as one
-        number: discrepancy and characteristics are of one size."""
+    def report(self, name: str, heard: Heard, judges: Mapping[str, Heard]) -> float:
+        """One line: how far these sounds are from each of the others. The first of these distances as one number:
+        discrepancy and characteristics are of one size."""
         told, scores = [], []
-        for side, real in (("kept back", kept_back), ("held out", test)):
+        for side, real in judges.items():
             mmd = metrics.mmd2(*(self.projection.project(each.features) for each in (real, heard)))
             differences = compare(real.characteristics, heard.characteristics)
             scores.append(mmd + mean_ks(differences))

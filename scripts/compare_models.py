@@ -119,10 +119,8 @@ def hear_synthesiser(category: str, count: int) -> Heard:
     """Draws of the synthesiser."""
     length_seconds = CATEGORIES[category].length_seconds
     drawn = (synth.parameters(category, SEED, index) for index in range(count))
-    return gathered(
-        hear_synthesised(category, length_seconds, parameters, index)
-        for index, parameters in enumerate(drawn)
-    )
+    heard = (hear_synthesised(category, length_seconds, each, index) for index, each in enumerate(drawn))
+    return gathered(each for each in heard if each is not None)
 
 
 def dealt(kits: list[str]) -> list[NDArray[np.int64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -57,6 +58,64 @@ def test_a_large_kit_counts_no_more_than_a_small_one(monkeypatch):
     few = script.few_of_each(kits)
     assert len(few) == 12 + script.KIT_COUNTS
     assert len(set(few.tolist())) == len(few)
+
+
+def test_every_kit_is_left_out_once_as_a_whole():
+    kits = [f"kit {index % 11}" for index in range(40)]
+    parts = script.left_out(kits)
+    assert len(parts) == script.FOLDS
+    assert sorted(np.concatenate(parts)) == list(range(40))
+    for part in parts:
+        rest = np.setdiff1d(np.arange(40), part)
+        assert not {kits[index] for index in part} & {kits[index] for index in rest}
+    assert len(script.left_out(["one", "two", "two"])) == 2
+
+
+class Synthesised:
+    """Ears that hear draws with `heard`: a sound is where its parameter `brightness` is, and silent below 0."""
+
+    category = "test"
+
+    def real(self, folder):
+        random = np.random.default_rng(len(folder.name))
+        kits = [f"kit {index // 5}" for index in range(60)]
+        return heard(random.normal([2.0, 0.0], 0.3, (60, 2))), kits
+
+    def drawn(self, parameters, start):
+        return self.audible(parameters, start)[1]
+
+    def audible(self, parameters, start):
+        kept = [each for each in parameters if each["brightness"] >= 0.0]
+        random = np.random.default_rng(start)
+        return kept, heard(np.array([[each["brightness"], random.normal(0.0, 0.3)] for each in kept]))
+
+
+def fitted_from(low, high, monkeypatch, capsys):
+    """What fitting makes of the range `low` to `high`, and what it says of rounds."""
+    monkeypatch.setattr(script, "DIMENSIONS", 2)
+    entry = Range("brightness", "", low, high, "uniform", 1.0, "what it is")
+    monkeypatch.setattr(script.synth, "styles", lambda category: {"only": Style("only", 1.0, (entry,))})
+    style = script.fitted(Synthesised(), Path("split"), 300, 2)["only"]
+    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("nearest"))
+    return style.ranges[0], told
+
+
+def test_rounds_are_taken_that_bring_sounds_nearer_to_kits_left_out(monkeypatch, capsys):
+    entry, told = fitted_from(-1.0, 4.0, monkeypatch, capsys)
+    assert told == "nearest to kits left out after 2 of 2 rounds"
+    assert 0.0 < entry.low < 2.0 < entry.high < 4.0
+
+
+def test_ranges_stay_where_rounds_bring_sounds_no_nearer(monkeypatch, capsys):
+    def worse(styles, drawn, weights):
+        (entry,) = styles["only"].ranges
+        shifted = dataclasses.replace(entry, low=entry.low + 1.0, high=entry.high + 1.0)
+        return {"only": dataclasses.replace(styles["only"], ranges=(shifted,))}
+
+    monkeypatch.setattr(script, "refitted", worse)
+    entry, told = fitted_from(1.5, 2.5, monkeypatch, capsys)
+    assert told == "nearest to kits left out after 0 of 2 rounds"
+    assert (entry.low, entry.high) == (1.5, 2.5)
 
 
 def an_entry(name="pitch_hz", low=40.0, high=160.0, chance=1.0, distribution="log") -> Range:
@@ -120,15 +179,18 @@ def test_the_whole_way_from_a_folder_to_a_file(tmp_path, monkeypatch, capsys):
             audio = synth.synthesise("clap", seed, index)
             sf.write(tmp_path / side / f"{index}.wav", audio.T, 44_100, subtype="PCM_16")
     (tmp_path / "train" / "broken.wav").write_bytes(b"RIFF and no more")
-    monkeypatch.setattr(script, "JUDGED", 12)
+    monkeypatch.setattr(script, "JUDGED", 8)
     monkeypatch.setattr(script, "DIMENSIONS", 4)
+    monkeypatch.setattr(script, "FOLDS", 2)
     monkeypatch.setattr(
-        sys, "argv", ["x", str(tmp_path), "clap", "--sounds", "24", "--rounds", "1", "--out", str(tmp_path)]
+        sys, "argv", ["x", str(tmp_path), "clap", "--sounds", "12", "--rounds", "1", "--out", str(tmp_path)]
     )
     assert script.main() == 0
     told = capsys.readouterr().out
     assert "1 of 13 files" in told
-    assert "round 1" in told
+    assert "2 of 2, round 1  left out" in told
+    assert "rounds" in told
+    assert "held out" in told
     assert yaml.safe_load((tmp_path / "clap.yaml").read_text()).keys() == synth.styles("clap").keys()
 
 
