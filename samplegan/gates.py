@@ -1,8 +1,8 @@
 """What a pack leaves out: flawed sounds, copies of training sounds, and those too like another one.
 
 More sounds are drawn than a pack needs. One that is flawed, or nearer to a training sound than sounds that the model
-never saw, is drawn again; of the others the most alike are left out. The choice is made within blocks, so that a file
-depends on nothing outside its own: a pack of 20 is the start of one of 60.
+never saw, or swells more on its way than these do, is drawn again; of the others the most alike are left out. The
+choice is made within blocks, so that a file depends on nothing outside its own: a pack of 20 is the start of one of 60.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ U8 = NDArray[np.uint8]
 BLOCK_FILES, BLOCK_CANDIDATES = 16, 24
 MOST_FINGERPRINTS = 1500  # in a model
 NEAR_PERCENTILE = 1.0
+SWELL_PERCENTILE = 95.0
+SWELL_WINDOW_SECONDS = 0.04
+LEAST_SWELL_DB = 1.0  # to be heard
+SWELL_RANGE_DB = 30.0  # below the loudest moment a swell is of the room, or of the recording
 LONGEST_RISE_S = 0.005  # from 40 to 20 dB below the peak: a louder sound hides a quieter one for so long
 _CHOSEN = frozenset({"cut_off", "quiet"})  # by somebody's --length and --loudness, and no fault of the sound
 _STEPS_PER_DB = 3.0
@@ -46,7 +50,8 @@ FINGERPRINT_VALUES = sum(moments * bands for moments, bands in (_MID_CELLS, _SID
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """Training sounds, as coarsely as copies of them can still be told, and the distance under which one is a copy.
+    """Training sounds, as coarsely as copies of them can still be told, the distance under which one is a copy, and the
+    swell over which a sound is none of their kind.
 
     The distance of two fingerprints a and b is ‖a - b‖ / √((‖a‖² + ‖b‖²) / 2), as in `evaluate.memorisation`. Of
     kicks that went through an image and back 97 % are nearer to a training sound than 99 % of those held out; of their
@@ -55,10 +60,12 @@ class Fingerprints:
 
     values: U8  # [sound, FINGERPRINT_VALUES]
     copy_distance: float
+    most_swell_db: float = np.inf  # see `swell_db`
 
     @classmethod
     def of(cls, training: Iterable[F32], held_out: Iterable[F32], length_seconds: float) -> Self:
-        """Of sounds float32 [2, sample], onset-aligned. A copy is nearer than 99 % of the sounds held out.
+        """Of sounds float32 [2, sample], onset-aligned. A copy is nearer than 99 % of the sounds held out, and what
+        swells too much swells more than 95 % of them.
 
         Raises ValueError if either has none.
         """
@@ -66,10 +73,15 @@ class Fingerprints:
         if not values:
             raise ValueError("there are no training sounds to take fingerprints of")
         known = cls(np.stack(values), 0.0)
-        fresh = [known.nearest(fingerprint(sound, length_seconds)) for sound in held_out]
+        fresh = [(known.nearest(fingerprint(sound, length_seconds)), swell_db(sound)) for sound in held_out]
         if not fresh:
             raise ValueError("what counts as a copy needs held-out sounds, and there are none")
-        return cls(known.values, float(np.percentile(fresh, NEAR_PERCENTILE)))
+        near, swells = zip(*fresh, strict=True)
+        return cls(
+            known.values,
+            float(np.percentile(near, NEAR_PERCENTILE)),
+            max(float(np.percentile(swells, SWELL_PERCENTILE)), LEAST_SWELL_DB),
+        )
 
     def nearest(self, vector: F32) -> float:
         """The distance of a fingerprint to its nearest training sound."""
@@ -82,7 +94,10 @@ class Fingerprints:
 
     def tensors(self) -> dict[str, NDArray]:
         """What a model file keeps."""
-        return {"values": self.values, "copy_distance": np.array([self.copy_distance], dtype=np.float32)}
+        limits = {"copy_distance": self.copy_distance, "most_swell_db": self.most_swell_db}
+        return {"values": self.values} | {
+            name: np.array([value], np.float32) for name, value in limits.items()
+        }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray]) -> Self:
@@ -90,7 +105,8 @@ class Fingerprints:
         values, distance = tensors["values"], tensors["copy_distance"]
         if values.dtype != np.uint8 or values.ndim != 2 or values.shape[1] != FINGERPRINT_VALUES:
             raise ValueError(f"fingerprints of another kind: {values.dtype} {list(values.shape)}")
-        return cls(values, float(distance[0]))
+        swell = tensors.get("most_swell_db", np.array([np.inf]))  # models of before have none
+        return cls(values, float(distance[0]), float(swell[0]))
 
     @cached_property
     def _known(self) -> F32:
@@ -124,6 +140,24 @@ def flaw(audio: F32, descriptors: Descriptors, loudness: Loudness) -> str | None
     peak = np.abs(audio).max(axis=0)
     rise_samples = onset_sample(peak, below_peak_db=-20.0) - onset_sample(peak)
     return "pre_echo" if rise_samples > LONGEST_RISE_S * SAMPLE_RATE else None
+
+
+def swell_db(audio: F32) -> float:
+    """How far the level of a sound float32 [2, sample], RMS over 40 ms, rises again after its loudest moment, in dB.
+
+    Toms that beat and claps of many hands do; a drum that dips and comes back for no reason does it more. Looked for
+    until the level is 30 dB under the loudest.
+    """
+    window = round(SWELL_WINDOW_SECONDS * SAMPLE_RATE)
+    if audio.shape[1] <= window:
+        return 0.0
+    power = np.square(audio, dtype=np.float64).sum(axis=0)
+    total = np.concatenate(([0.0], np.cumsum(power)))
+    hop = window // 16
+    level_db = 10.0 * np.log10(np.maximum((total[window:] - total[:-window])[::hop], 1e-12))
+    after = level_db[level_db.argmax() :]
+    after = after[: np.flatnonzero(after >= after[0] - SWELL_RANGE_DB)[-1] + 1]
+    return float((after - np.minimum.accumulate(after)).max())
 
 
 def most_diverse(fingerprints: F32, count: int) -> list[int]:

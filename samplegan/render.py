@@ -36,7 +36,15 @@ from samplegan.descriptors import PITCH_CONFIDENT, Descriptors, describe
 from samplegan.errors import ConfigError, InputError, MachineError, PartialError, Stopped
 from samplegan.files import machine_error, remove_stale_temporaries, write_atomic
 from samplegan.finishing import SHORTEST_SECONDS, Finished, Unusable, finish
-from samplegan.gates import BLOCK_CANDIDATES, BLOCK_FILES, Fingerprints, fingerprint, flaw, most_diverse
+from samplegan.gates import (
+    BLOCK_CANDIDATES,
+    BLOCK_FILES,
+    Fingerprints,
+    fingerprint,
+    flaw,
+    most_diverse,
+    swell_db,
+)
 from samplegan.loudness import CEILING_DBTP
 from samplegan.pack.manifest import (
     JOURNAL_NAME,
@@ -62,7 +70,8 @@ TUNINGS = 4  # of a sound, at most
 _HEADER_BYTES = 4096  # of one file, and of its line in the manifest
 _SPARE_BYTES = 8_000_000
 _POLL_SECONDS = 0.2
-_SEVERAL = {"copy": "too near to a training sound"}  # why candidates were left out, in words for a summary
+# Why candidates were left out, in words for a summary.
+_SEVERAL = {"copy": "too near to a training sound", "swell": "swelling too much"}
 
 
 class RepresentationLike(Protocol):
@@ -592,6 +601,8 @@ def _admitted(model: ModelLike, found: Candidate) -> Candidate:
         nearest = model.fingerprints.nearest(vector)
         if nearest < model.fingerprints.copy_distance:
             raise _Refused("copy")
+        if swell_db(audio) > model.fingerprints.most_swell_db:
+            raise _Refused("swell")
     return replace(found, fingerprint=vector, nearest_training=nearest)
 
 

@@ -24,6 +24,7 @@ from samplegan.gates import (
     fingerprint,
     flaw,
     most_diverse,
+    swell_db,
 )
 from samplegan.inspection import defects_of
 from samplegan.loudness import measure
@@ -193,6 +194,46 @@ def test_neither_gain_nor_a_little_noise_hides_a_copy(known, gain):
     noise = 1e-3 * np.random.default_rng(0).standard_normal(sound.shape)
     changed = (gain * (sound + noise)).astype(np.float32)
     assert known.nearest(fingerprint(changed, SECONDS)) < known.copy_distance
+
+
+def dipping(low_db):
+    """A tone that decays by 20 dB in 0.4 s, and dips by `low_db` half-way."""
+    t = np.arange(round(0.4 * SAMPLE_RATE)) / SAMPLE_RATE
+    level_db = -50.0 * t - low_db * np.exp(-0.5 * ((t - 0.2) / 0.04) ** 2)
+    tone = 10.0 ** (level_db / 20.0) * np.sin(2.0 * np.pi * 200.0 * t)
+    return np.stack([tone, tone]).astype(np.float32)
+
+
+def test_a_swell_is_what_comes_back_after_a_dip():
+    assert swell_db(dipping(0.0)) < 0.05
+    assert swell_db(dipping(12.0)) == pytest.approx(
+        6.0, abs=2.0
+    )  # it decays meanwhile, and is heard over 40 ms
+    assert swell_db(0.01 * dipping(12.0)) == pytest.approx(swell_db(dipping(12.0)), abs=0.01)
+    assert swell_db(np.zeros((2, 9000), np.float32)) == swell_db(dipping(12.0)[:, :100]) == 0.0
+    rising = dipping(0.0)[:, ::-1].copy()
+    assert swell_db(rising) < 0.05  # before its loudest moment a sound may swell
+    room = np.concatenate([dipping(0.0), np.zeros((2, 9000)), 0.01 * dipping(0.0)], axis=1)
+    assert swell_db(room.astype(np.float32)) < 0.05  # nor is what comes far below it one
+
+
+def test_what_swells_more_than_sounds_held_out_is_refused(known, monkeypatch):
+    steady = Fingerprints.of([dipping(0.0)], [dipping(0.0)] * 30, SECONDS)
+    assert steady.most_swell_db == 1.0
+    beating = Fingerprints.of([dipping(0.0)], [dipping(12.0)] * 30, SECONDS)
+    assert beating.most_swell_db == pytest.approx(swell_db(dipping(12.0)))
+    assert Fingerprints.from_tensors(beating.tensors()).most_swell_db == pytest.approx(beating.most_swell_db)
+    of_before = {name: tensor for name, tensor in beating.tensors().items() if name != "most_swell_db"}
+    assert Fingerprints.from_tensors(of_before).most_swell_db == np.inf
+
+    swells = iter([3.0, 0.5])
+    monkeypatch.setattr(render_module, "swell_db", lambda audio: next(swells))
+    knowing = model(fingerprints=Fingerprints(known.values, 0.0, 1.0))
+    rejected = render_module.Counter()
+    gated = GATED.checked(knowing)
+    found = candidate(knowing, 6, gated, drawn_by(knowing, gated), rejected)
+    assert rejected == {"swell": 1}
+    assert found.attempt == 1
 
 
 def test_fingerprints_are_small_and_survive_a_model_file(known):
