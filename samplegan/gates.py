@@ -37,7 +37,7 @@ U8 = NDArray[np.uint8]
 BLOCK_FILES, BLOCK_CANDIDATES = 16, 24
 MOST_FINGERPRINTS = 1500  # in a model
 NEAR_PERCENTILE = 1.0
-SWELL_PERCENTILE = 95.0
+SWELL_PERCENTILE = 90.0
 SWELL_WINDOW_SECONDS = 0.04
 LEAST_SWELL_DB = 1.0  # to be heard
 SWELL_RANGE_DB = 30.0  # below the loudest moment a swell is of the room, or of the recording
@@ -65,7 +65,7 @@ class Fingerprints:
     @classmethod
     def of(cls, training: Iterable[F32], held_out: Iterable[F32], length_seconds: float) -> Self:
         """Of sounds float32 [2, sample], onset-aligned. A copy is nearer than 99 % of the sounds held out, and what
-        swells too much swells more than 95 % of them.
+        swells too much swells more than 90 % of them.
 
         Raises ValueError if either has none.
         """
