@@ -21,7 +21,7 @@ import argparse
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -101,7 +101,7 @@ def main() -> int:
 def fitted(ears: Ears, split: Path, sounds: int, rounds: int) -> dict[str, Style]:
     """The styles after as many rounds as are good for kits that were not fitted to.
 
-    Raises InputError for a folder without sounds, or whose sounds to fit to are all of one kit.
+    Raises InputError for a folder without sounds, or with a single one to fit to.
     """
     (train, kits), (test, test_kits) = ears.real(split / "train"), ears.real(split / "test")
     folds = left_out(kits)
@@ -129,12 +129,12 @@ def fitted(ears: Ears, split: Path, sounds: int, rounds: int) -> dict[str, Style
 def left_out(kits: list[str]) -> list[NDArray[np.int64]]:
     """The sounds of each of `FOLDS` parts of the kits, or of every kit if they are fewer.
 
-    Raises InputError for a single kit.
+    Raises InputError for a single sound; where all are of one kit each stands for itself.
     """
     kits = kits_apart(kits)
     names = generator("folds", SEED).permutation(sorted(set(kits)))
     if len(names) < 2:
-        raise InputError("all sounds to fit to are of one kit", hint="give sounds of several kits")
+        raise InputError("a single sound can be fitted to, or judge, not both", hint="give more sounds")
     return [np.flatnonzero(np.isin(kits, part)) for part in np.array_split(names, min(FOLDS, len(names)))]
 
 
@@ -154,8 +154,8 @@ class Chain:
         for turn in range(rounds):
             random = generator("calibrate", self.ears.category, SEED, turn)
             fresh = [draw(proposal(styles, random), random) for _ in range(self.sounds)]
-            fresh, heard = self.ears.audible(fresh, 1_000 * (turn + 1))
-            styles = refitted(styles, fresh, self.space.matching_weights(heard, self.real, self.shares))
+            kept, heard = self.ears.audible(fresh, 1_000 * (turn + 1))
+            styles = refitted(styles, kept, self.space.matching_weights(heard, self.real, self.shares))
             yield styles
 
 
@@ -180,11 +180,11 @@ class Ears:
             print(f"{len(sounds) - len(kits)} of {len(sounds)} files in {folder} cannot be read", flush=True)
         return gathered(each for each in heard if each is not None), kits
 
-    def drawn(self, parameters: list[Parameters], start: int) -> Heard:
+    def drawn(self, parameters: Sequence[Parameters], start: int) -> Heard:
         """Sounds with these parameters, and with noise of the seeds from `start` on; what is silent is left out."""
         return self.audible(parameters, start)[1]
 
-    def audible(self, parameters: list[Parameters], start: int) -> tuple[list[Parameters], Heard]:
+    def audible(self, parameters: Sequence[Parameters], start: int) -> tuple[list[Parameters], Heard]:
         """The same, and the parameters of what is not silent: wide ranges may leave nothing of a sound."""
         make = partial(hear_synthesised, self.category, self.length_seconds)
         seeds = range(start, start + len(parameters))
@@ -341,7 +341,7 @@ def proposal(styles: dict[str, Style], random: np.random.Generator) -> dict[str,
     }
 
 
-def refitted(styles: dict[str, Style], drawn: list[Parameters], weights: F64) -> dict[str, Style]:
+def refitted(styles: dict[str, Style], drawn: Sequence[Parameters], weights: F64) -> dict[str, Style]:
     """Styles whose shares and ranges changed as the weights changed those of the sounds drawn."""
     result = {}
     for name, style in styles.items():
@@ -360,7 +360,7 @@ def refitted(styles: dict[str, Style], drawn: list[Parameters], weights: F64) ->
     }
 
 
-def _refitted(entry: Range, drawn: list[Parameters], weights: F64, way: float) -> Range:
+def _refitted(entry: Range, drawn: Sequence[Parameters], weights: F64, way: float) -> Range:
     present = np.array([entry.name in each for each in drawn], dtype=bool)
     if present.sum() < 2 or weights[present].sum() <= 0.0:
         return entry

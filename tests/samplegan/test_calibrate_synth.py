@@ -16,6 +16,7 @@ import calibrate_synth as script
 
 from samplegan import synth
 from samplegan.categories import CATEGORIES
+from samplegan.errors import InputError
 from samplegan.evaluate.distributions import LEAST_SPREADS
 from samplegan.evaluate.embedding import DIMENSION
 from samplegan.synth.ranges import Range, Style, draw, generator
@@ -69,6 +70,9 @@ def test_every_kit_is_left_out_once_as_a_whole():
         rest = np.setdiff1d(np.arange(40), part)
         assert not {kits[index] for index in part} & {kits[index] for index in rest}
     assert len(script.left_out(["one", "two", "two"])) == 2
+    assert len(script.left_out(["one"] * 3)) == 3
+    with pytest.raises(InputError, match="single sound"):
+        script.left_out(["one"])
 
 
 class Synthesised:
