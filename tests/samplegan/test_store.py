@@ -217,6 +217,10 @@ def test_bundled_models_load_and_draw():
         assert set(model.card["data"]["licences"]) <= {"synthesised", "cc0", "public-domain"}
         image = model.images(np.zeros((1, model.latent_dim), dtype=np.float32))
         assert np.isfinite(image).all()
+        assert model.directions is not None  # without it no control works
+        assert model.fingerprints is not None  # nor a gate
+        assert len(model.fingerprints.values) > 1000
+        assert 1.0 <= model.fingerprints.most_swell_db < 6.0
 
 
 def raw(path, header):
