@@ -1,4 +1,4 @@
-"""What a pack leaves out: flawed sounds, copies of training sounds, and those too like another one.
+"""What a pack leaves out: flawed and swelling sounds, copies of training sounds, and those too like another one.
 
 More sounds are drawn than a pack needs. One that is flawed, or nearer to a training sound than sounds that the model
 never saw, or swells more on its way than these do, is drawn again; of the others the most alike are left out. The
