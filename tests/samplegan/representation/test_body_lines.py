@@ -32,7 +32,7 @@ from known_sounds import LENGTH, LENGTH_SECONDS, decaying_noise, energy_db, ster
 SECONDS = {"cymbal": 1.2, "hat_open": 0.8, "hat_closed": 0.4, "perc": 0.6}
 METAL = {name: representation_for(category_image(name), seconds) for name, seconds in SECONDS.items()}
 HAT = representation_for(category_image("hat_open"), LENGTH_SECONDS)
-LEVEL_DB = 1.25  # of 24 closed hats two lose more than 1.0, and none more than 1.2, whatever ranges they are drawn from
+LEVEL_DB = 1.25  # of 24 closed hats two are off by more than 1.0, and none by more than 1.2
 WIDTH_DB = 2.0
 every_metal = pytest.mark.parametrize("name", METAL)
 
