@@ -119,6 +119,7 @@ class Training:
     principal_components: int = 64  # images, of whose sum convolutions draw the details (body-gan)
     principal_steps: int = 2000  # that learn their amounts, before the first; 0: go without them (body-gan)
     aside: float = 0.8  # how far from the way between two sounds new ones are drawn (body-gan)
+    along: float = 1.0  # how far along that way, at most: 0 to 1 (body-gan)
     residual_components: int = 64  # images of what the decoder leaves out; 0: new sounds lack it (body-gan)
     encoder_width: int = 16  # channels at half resolution (body-gan)
     centroid: float = 1.0  # weight; spectral centroid per frame, batch statistics (stereo-dcgan)
@@ -294,6 +295,7 @@ def check_settings(pack: Pack, *, file: Path | None = None) -> None:
             "training.principal_components must lie between 1 and 1024",
         ),
         (training.principal_steps >= 0, "training.principal_steps must be at least 0"),
+        (0.0 <= training.along <= 1.0, "training.along must lie between 0 and 1"),
         (training.game_from_step >= 0, "training.game_from_step must be at least 0"),
         (training.game_every_steps >= 1, "training.game_every_steps must be at least 1"),
         *(

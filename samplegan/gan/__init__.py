@@ -72,6 +72,7 @@ def build_generator(training: Training, representation: Representation) -> AnyGe
         width=training.generator_width,
         encoder_width=training.encoder_width,
         aside=training.aside,
+        along=training.along,
         bins_per_band=torch.from_numpy(representation.bins_per_band),
         decibels_per_unit=representation.decibels_per_unit,
         principal_components=training.principal_components,

@@ -5,7 +5,7 @@ again; the decoder learns from each what it looks like (Kingma & Welling, 'Auto-
 a discriminator judges sounds decoded from between the encodings, so that what lies between two drums is a drum too
 (Larsen et al., 'Autoencoding beyond pixels', 2016; Berthelot et al., 'Understanding and improving interpolation in
 autoencoders', 2019). New sounds are drawn there: near an encoded sound (an anchor), part of the way to a neighbour of
-another kit. Between sounds of one kit, or one sound at two speeds, lie hardly any new ones.
+another kit, and aside. Between sounds of one kit, or one sound at two speeds, lie hardly any new ones.
 
 An image is a sum of the principal components of those learned from, whose amounts follow from the code, and of what
 convolutions draw on top: these learn slowly what a linear model knows at once, and that misses what is not linear.
@@ -272,13 +272,14 @@ class Generator(nn.Module):
         width: int = 16,
         encoder_width: int = 24,
         aside: float = 1.6,
+        along: float = 1.0,
         anchors: int = 1,
         bins_per_band: Tensor | None = None,
         decibels_per_unit: float = 52.0,
         principal_components: int = 64,
     ) -> None:
         super().__init__()
-        self.bands, self.code_dim, self.aside = bands, code_dim, aside
+        self.bands, self.code_dim, self.aside, self.along = bands, code_dim, aside, along
         self.decibels_per_unit = decibels_per_unit
         bins = torch.ones(bands) if bins_per_band is None else bins_per_band
         self.register_buffer("bins_per_band", bins, persistent=False)
@@ -366,7 +367,7 @@ class Generator(nn.Module):
         distance = torch.where(strangers, (self.anchors - anchor).square().sum(dim=1), torch.inf)
         chosen = (chance[0] * neighbours).long().clamp(max=neighbours - 1)
         neighbour = self.anchors[distance.topk(neighbours, largest=False).indices[chosen]]
-        return anchor + (neighbour - anchor) * chance[1]
+        return anchor + (neighbour - anchor) * (self.along * chance[1])
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes to images."""

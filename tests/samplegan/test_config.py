@@ -136,6 +136,8 @@ def test_a_pack_survives_as_json():
         ("category: kick\ntraining: {game: -0.1}", "training.game"),
         ("category: kick\ntraining: {game_from_step: -1}", "training.game_from_step"),
         ("category: kick\ntraining: {aside: -1.0}", "training.aside"),
+        ("category: kick\ntraining: {along: 1.5}", "training.along"),
+        ("category: kick\ntraining: {along: .nan}", "training.along"),
         ("category: kick\ntraining: {code_dim: 0}", "training.code_dim"),
         ("category: kick\ntraining: {encoder_width: 0}", "training.encoder_width"),
     ],

@@ -147,6 +147,16 @@ def test_a_whole_way_ends_at_a_neighbour():
         torch.testing.assert_close(half[0], (anchor + neighbour) / 2, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("along", [0.0, 0.25, 1.0])
+def test_new_sounds_lie_no_further_along_the_way_than_is_set(along):
+    generator = generator_of(anchors=40, along=along)
+    anchor = generator.anchors[7]
+    nearest = (generator.anchors - anchor).norm(dim=1).argsort()
+    codes = generator.codes(latents_of(generator, choice(7, 40), choice(3, 10), -NOWHERE))
+    expected = anchor + along * (generator.anchors[nearest[4]] - anchor)
+    torch.testing.assert_close(codes[0], expected, atol=1e-5, rtol=1e-5)
+
+
 def test_sounds_of_one_group_are_no_neighbours():
     generator = generator_of(anchors=40, aside=0.0)
     generator.groups = torch.arange(40, dtype=torch.int32) // 20
