@@ -2,6 +2,7 @@
 
     python scripts/split_by_kit.py SNARES Split             # Split/train and Split/test
     python scripts/synth_gaps.py Split/train snare
+    python scripts/synth_gaps.py Split/train snare --per-kit 4  # as no rack of a hundred has them
 
 Prints a line for each characteristic, the furthest apart first: the Kolmogorov-Smirnov distance (0 to 1) and the tenths
 of either set at 10, 50 and 90 %. Beside what `samplegan evaluate` compares by stands what it does not see: how sounds
@@ -19,15 +20,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from calibrate_synth import Heard, gathered
+from calibrate_synth import Heard, few_of_each, gathered
 from document_sections import table
 from numpy.typing import NDArray
 
 from dsp.lines import LineBank, tonal_share
 from samplegan import synth
-from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE, find_audio_files, one_shot_from, read_audio
+from samplegan.audio import ONSET_SAMPLE, SAMPLE_RATE, one_shot_from, read_audio
 from samplegan.categories import CATEGORIES
-from samplegan.dataset import training_sound
+from samplegan.config import Source
+from samplegan.dataset import folder_sounds, training_sound
 from samplegan.errors import InputError, SampleganError, UnreadableAudio
 from samplegan.evaluate import metrics
 from samplegan.evaluate.distributions import LEAST_SPREADS, characteristics, compare, ks_distance, mean_ks
@@ -59,16 +61,18 @@ def main() -> int:
     parser.add_argument("real", type=Path, help="a folder of real sounds")
     parser.add_argument("category", choices=list(CATEGORIES))
     parser.add_argument("--count", type=int, default=300, help="sounds to draw, and to take of a folder")
+    parser.add_argument("--per-kit", type=int, help="sounds of each kit at most, of a folder")
     parser.add_argument("--folder", type=Path, help="of sounds to look at in the synthesiser's place")
     given = parser.parse_args()
     if given.count < FEWEST:
         parser.error(f"--count must be at least {FEWEST}, not {given.count}")
+    if given.per_kit is not None and given.per_kit < 1:
+        parser.error(f"--per-kit must be at least 1, not {given.per_kit}")
     samples = round(CATEGORIES[given.category].length_seconds * SAMPLE_RATE)
     try:
         # Both folders are looked into before either is heard, which takes a minute.
-        files = [
-            chosen_files(folder, given.count) for folder in (given.real, given.folder) if folder is not None
-        ]
+        folders = [folder for folder in (given.real, given.folder) if folder is not None]
+        files = [chosen_files(folder, given.count, given.per_kit) for folder in folders]
         heard = [hear(read(each, samples), samples) for each in files]
         if given.folder is None:
             drawn = (synth.synthesise(given.category, SEED, index) for index in range(given.count))
@@ -82,9 +86,18 @@ def main() -> int:
     return 0
 
 
-def chosen_files(folder: Path, most: int) -> list[Path]:
-    """The files of a folder, every n-th if there are more than `most`. Raises InputError for fewer than 40."""
-    files = find_audio_files(folder)
+def chosen_files(folder: Path, most: int, per_kit: int | None = None) -> list[Path]:
+    """The files of a folder, or `per_kit` of each of its kits, and every n-th of these if there are more than `most`.
+
+    Raises InputError for fewer than 40.
+    """
+    skipped: list[tuple[str, str]] = []
+    sounds = list(folder_sounds(folder, Source(licence=""), skipped))
+    for file, reason in skipped:
+        print(f"skipped: {file}: {reason}", file=sys.stderr)
+    if per_kit is not None:
+        sounds = [sounds[place] for place in few_of_each([sound.kit for sound in sounds], per_kit)]
+    files = [sound.path for sound in sounds if sound.path is not None]
     if len(files) < FEWEST:
         raise InputError(
             f"a comparison needs at least {FEWEST} sounds, and here are {len(files)}", file=folder

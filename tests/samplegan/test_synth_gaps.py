@@ -84,6 +84,18 @@ def test_a_folder_can_stand_in_the_synthesisers_place(tmp_path, monkeypatch, cap
     assert "level_before_end_db" in capsys.readouterr().out
 
 
+def test_a_rack_can_count_as_little_as_any_kit(tmp_path):
+    sound = a_sound(np.random.default_rng(0)).T
+    for index in range(script.FEWEST + 10):
+        for folder in ("rack", f"kit {index}"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            sf.write(tmp_path / folder / f"{index}.wav", sound, SAMPLE_RATE)
+    for per_kit, of_the_rack in ((None, 50), (3, 3)):
+        files = script.chosen_files(tmp_path, 1000, per_kit)
+        assert len(files) == 50 + of_the_rack
+        assert sum(file.parent.name == "rack" for file in files) == of_the_rack
+
+
 def test_too_few_sounds_are_refused(tmp_path, monkeypatch, capsys):
     sf.write(tmp_path / "one.wav", a_sound(np.random.default_rng(0)).T, SAMPLE_RATE)
     monkeypatch.setattr(sys, "argv", ["synth_gaps.py", str(tmp_path), "kick"])
