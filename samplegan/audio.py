@@ -244,6 +244,13 @@ def align(audio: F32, length_samples: int) -> F32:
     return aligned
 
 
+def in_phase(audio: F32) -> F32:
+    """A sound [2, sample] with its right channel turned over if the channels oppose each other: its middle is then
+    louder than its side, as it was softer before, and is what mono keeps."""
+    left, right = audio
+    return np.stack([left, -right]) if float(np.vdot(left, right)) < 0.0 else audio
+
+
 def _fade_in(samples: int) -> F32:
     """A raised cosine that starts at exactly zero and would reach one on the sample after its last."""
     return (0.5 - 0.5 * np.cos(np.pi * np.arange(samples) / max(samples, 1))).astype(np.float32)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samplegan import synth
-from samplegan.audio import SAMPLE_RATE, align, find_audio_files, one_shot_from, read_audio
+from samplegan.audio import SAMPLE_RATE, align, find_audio_files, in_phase, one_shot_from, read_audio
 from samplegan.config import Pack, Source
 from samplegan.errors import ConfigError, InputError, UnreadableAudio
 from samplegan.files import machine_error, sha256_of, write_json
@@ -333,12 +333,11 @@ def training_sound(audio: F32, speed: float, length_samples: int) -> F32:
 def mono_safe(audio: F32) -> F32:
     """A sound [2, sample] that does not vanish in mono: one recorded against the phase is turned, and one that is
     panned to a side (by 10 dB and more) stands in the middle."""
-    left, right = audio
     energies = [float(np.square(channel, dtype=np.float64).sum()) for channel in audio]
     if max(energies) > PANNED * min(energies):
         louder = audio[int(np.argmax(energies))]
         return np.stack([louder, louder])
-    return np.stack([left, -right]) if float(np.vdot(left, right)) < 0.0 else audio
+    return in_phase(audio)
 
 
 def _require_different(images: NDArray[np.float16], chosen: NDArray[np.int64], bands: int) -> None:

@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from samplegan.audio import in_phase
 from samplegan.categories import category_named
 from samplegan.errors import ConfigError
 from samplegan.synth import membranes, metals, percussion, snares
@@ -66,7 +67,10 @@ def parameters(category: str, seed: int, index: int) -> dict[str, float | str]:
 
 
 def render(category: str, parameters: Parameters, noise_seed: int) -> NDArray[np.float32]:
-    """The one-shot [2, samples] of explicit parameters. Raises ConfigError on a name that no style has."""
+    """The one-shot [2, samples] of explicit parameters. Raises ConfigError on a name that no style has.
+
+    No sound vanishes in mono: layers may be wider than they are loud in the middle, but what they sum to is turned.
+    """
     category_named(category)
     instrument = _INSTRUMENTS[category]
     known = {"style"} | {entry.name for style in styles(category).values() for entry in style.ranges}
@@ -75,7 +79,7 @@ def render(category: str, parameters: Parameters, noise_seed: int) -> NDArray[np
             f"a {category} has no parameter '{unknown[0]}'", hint=f"known: {', '.join(sorted(known))}"
         )
     samples = math.ceil(_seconds(parameters, instrument.longest_seconds) * SAMPLE_RATE)
-    return instrument.sound(Voice(parameters, samples, noise_seed))
+    return in_phase(instrument.sound(Voice(parameters, samples, noise_seed)))
 
 
 def _seconds(parameters: Parameters, longest: float) -> float:

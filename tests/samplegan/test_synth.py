@@ -219,6 +219,28 @@ def test_sounds_without_room_and_width_are_mono() -> None:
     assert stereo > 5
 
 
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_mono_keeps_half_of_every_sound(category: str) -> None:
+    for index in range(12):
+        left, right = synth.synthesise(category, 4, index).astype(np.float64)
+        assert (
+            np.square((left + right) / 2.0).sum()
+            >= 0.499 * (np.square(left).sum() + np.square(right).sum()) / 2.0
+        )
+
+
+def test_what_is_wider_than_loud_is_turned() -> None:
+    drawn = (synth.parameters("cymbal", 0, index) for index in range(100))
+    plain = next(each for each in drawn if each["style"] == "crash" and "room_db" not in each)
+    plain = {**plain, "noise_db": -40.0}
+    opposed = []
+    for width in (0.3, 3.0):
+        sound = synth.render("cymbal", {**plain, "modes_width": width}, 0).astype(np.float64)
+        middle, side = (np.square(each).sum() for each in (sound[0] + sound[1], sound[0] - sound[1]))
+        opposed.append(side / middle)
+    assert opposed == pytest.approx([0.1, 0.1], rel=0.5)  # 0.3 ** 2, and 1 / 3 ** 2
+
+
 def test_the_body_of_a_kick_is_mono() -> None:
     for index in range(40):
         left, right = synth.synthesise("kick", 4, index).astype(np.float64)
