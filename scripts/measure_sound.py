@@ -610,7 +610,7 @@ def bundled_section(rows: Sequence[Sequence[str]], signed: str) -> str:
 What `samplegan render` draws from when nothing else is named. They learned from sounds of the synthesiser and from the
 few real ones that are free, and are held here against real sounds of the kits held out below, without those free ones.
 The synthesiser's ranges were fitted to the other kits (`scripts/calibrate_synth.py`), whose sounds themselves make the
-floor, in brackets, and of snares, toms, open hats and cymbals set by hand; *synthesiser* is how near it comes by itself.
+floor, in brackets, and of snares, toms, open hats and cymbals set by hand; *synthesiser* is how near it comes itself.
 
 {table(("", "held out", *BESIDE_THE_FLOOR, *ALONE, "synthesiser: MMD", "cov", "KS", "targets met"), rows)}
 
