@@ -221,12 +221,10 @@ def test_sounds_without_room_and_width_are_mono() -> None:
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_mono_keeps_half_of_every_sound(category: str) -> None:
-    for index in range(12):
-        left, right = synth.synthesise(category, 4, index).astype(np.float64)
-        assert (
-            np.square((left + right) / 2.0).sum()
-            >= 0.499 * (np.square(left).sum() + np.square(right).sum()) / 2.0
-        )
+    for index in range(24):  # among these are hats and cymbals that would keep less, were they not turned
+        left, right = synth.synthesise(category, 5, index).astype(np.float64)
+        of_both, of_mono = np.square([left, right]).mean(), np.square((left + right) / 2.0).mean()
+        assert of_mono >= 0.499 * of_both
 
 
 def test_what_is_wider_than_loud_is_turned() -> None:
