@@ -13,6 +13,10 @@ then change as the weights change those of the sounds drawn, much as in the cros
 is fitted. How many rounds are good for sounds that were not fitted to is found first: each quarter of the kits of
 Split/train is left out once. As many rounds as came nearest to what was left out then follow with all kits, or none.
 Split/test only judges.
+
+Then, if asked for, sweeps: one parameter after the other is moved, made wider or narrower, more or less frequent, in
+all styles alike, and stays so where what is drawn, of the same random numbers, comes nearer to a few sounds of each kit
+of Split/train. Rounds change each style by what its own sounds weigh, and leave what all styles have in common.
 """
 
 from __future__ import annotations
@@ -36,7 +40,13 @@ from samplegan.config import Source
 from samplegan.dataset import Sound, folder_sounds, kits_apart, training_sound
 from samplegan.errors import InputError, SampleganError, UnreadableAudio
 from samplegan.evaluate import metrics
-from samplegan.evaluate.distributions import LEAST_SPREADS, characteristics, compare, mean_ks
+from samplegan.evaluate.distributions import (
+    LEAST_SPREADS,
+    Difference,
+    characteristics,
+    compare,
+    mean_ks,
+)
 from samplegan.evaluate.embedding import Embedding, Projection
 from samplegan.files import write_atomic
 from samplegan.synth.ranges import STYLES_FOLDER, Parameters, Range, Style, draw, generator
@@ -50,18 +60,28 @@ JUDGED = 300  # sounds are drawn to see how near the ranges are
 DIMENSIONS = 32  # principal components of real sounds
 WIDER = 0.3  # of a range, on either side
 PROPOSED = 0.5  # of the parameters are drawn from the wider range
+WAYS = ("up", "down", "oftener", "rarer", "wider", "narrower")
 FEW = 6.0  # effective sounds with which a style goes half of the way that the weights say
 SMALLEST_SHARE = 0.04  # of a style
 RAREST = 0.03  # a layer that is there less often is left out of the file: it is not there
 DESCENT_STEPS = 1500
 LARGEST_WEIGHT = 20.0  # of a sound next to an even share
 EFFECTIVE = 0.06  # of the sounds count, at least
+MOVED = 0.2  # of a range's width: one move of a sweep
+WIDENED = 1.3  # times as wide, or as narrow
+ODDS = 1.8  # times as likely, or unlikely
+MOST_MOVES = 3  # of one kind, of one parameter, in one sweep
+LEAST_GAIN = 0.001  # of the distance: less may be chance
 HIGHEST_HZ = 21_000.0
 HIGHEST_GATE_DB = -15.0  # re the peak: nothing is left of a sound whose gate is above it
 BY_HAND = (
     "flutter_db",
     "flutter_hz",
 )  # are not fitted: further, and the level is chopped, which no figure hears
+
+
+# Sounds as numbers by seed and parameters; None where they are silent.
+Known = Mapping[tuple[object, ...], tuple[NDArray[np.float32], dict[str, float]] | None]
 
 
 @dataclass(frozen=True)
@@ -85,12 +105,20 @@ def main() -> int:
     parser.add_argument("category", choices=list(CATEGORIES))
     parser.add_argument("--sounds", type=int, default=1000, help="drawn in each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--sweeps", type=int, default=0, help="over what all styles have in common, after the rounds"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=STYLES_FOLDER)
     given = parser.parse_args()
     try:
         with ProcessPoolExecutor(given.jobs) as pool:
-            styles = fitted(Ears(pool, given.category), given.split, given.sounds, given.rounds)
+            ears = Ears(pool, given.category)
+            styles = dict(synth.styles(given.category))
+            if given.rounds:
+                styles = fitted(ears, given.split, given.sounds, given.rounds)
+            if given.sweeps:
+                styles = swept(ears, given.split, styles, given.sweeps)
     except SampleganError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -124,6 +152,63 @@ def fitted(ears: Ears, split: Path, sounds: int, rounds: int) -> dict[str, Style
         judges = {"fitted to": train.only(few_of_each(kits)), "held out": test}
         space.report(f"round {turn}", ears.drawn(plain(styles, JUDGED), 0), judges)
     return styles
+
+
+def swept(ears: Ears, split: Path, styles: dict[str, Style], sweeps: int) -> dict[str, Style]:
+    """The styles after so many sweeps, or fewer if one moves nothing. Raises InputError for a folder without sounds."""
+    (train, kits), (test, test_kits) = ears.real(split / "train"), ears.real(split / "test")
+    few = train.only(few_of_each(kits))
+    judges = {"fitted to": few, "held out": test.only(few_of_each(test_kits))}
+    space = Space.fit(few)
+    known = ears.known(plain(styles, JUDGED), {})
+    # Judged by other draws than those that moves are chosen by.
+    space.report("before", ears.drawn(plain(styles, 2 * JUDGED)[JUDGED:], JUDGED), judges)
+    for sweep in range(sweeps):
+        start = least = space.distance(audible(known), few)[0]
+        names = sorted({entry.name for style in styles.values() for entry in style.ranges})
+        for name in generator("sweep", ears.category, SEED, sweep).permutation(names):
+            for way in WAYS:
+                for _ in range(MOST_MOVES):
+                    tried = moved(styles, str(name), way)
+                    if tried == styles:
+                        break
+                    heard = ears.known(plain(tried, JUDGED), known)
+                    reached = space.distance(audible(heard), few)[0]
+                    if reached > least - LEAST_GAIN:
+                        break
+                    print(f"{name} {way}: {1000.0 * least:.1f} -> {1000.0 * reached:.1f}", flush=True)
+                    styles, known, least = tried, heard, reached
+        space.report(f"sweep {sweep + 1}", ears.drawn(plain(styles, 2 * JUDGED)[JUDGED:], JUDGED), judges)
+        if least == start:
+            break
+    return styles
+
+
+def moved(styles: dict[str, Style], name: str, way: str) -> dict[str, Style]:
+    """The styles with one parameter moved one `way` in all that have it, within what it can be."""
+    return {
+        key: replace(
+            style,
+            ranges=tuple(_moved(entry, way) if entry.name == name else entry for entry in style.ranges),
+        )
+        for key, style in styles.items()
+    }
+
+
+def _moved(entry: Range, way: str) -> Range:
+    if way in ("oftener", "rarer"):
+        if entry.chance in (0.0, 1.0):
+            return entry
+        odds = entry.chance / (1.0 - entry.chance) * (ODDS if way == "oftener" else 1.0 / ODDS)
+        return replace(entry, chance=odds / (1.0 + odds))
+    if entry.low == entry.high or entry.name in BY_HAND:
+        return entry
+    low, high = _warp(np.array([entry.low, entry.high]), entry)
+    middle, half = 0.5 * (low + high), 0.5 * (high - low)
+    middle += {"up": 2.0, "down": -2.0}.get(way, 0.0) * MOVED * half
+    half *= {"wider": WIDENED, "narrower": 1.0 / WIDENED}.get(way, 1.0)
+    low, high = _within(entry, _unwarp(middle - half, entry), _unwarp(middle + half, entry))
+    return replace(entry, low=low, high=high) if low < high else entry
 
 
 def left_out(kits: list[str]) -> list[NDArray[np.int64]]:
@@ -184,6 +269,15 @@ class Ears:
         """Sounds with these parameters, and with noise of the seeds from `start` on; what is silent is left out."""
         return self.audible(parameters, start)[1]
 
+    def known(self, parameters: Sequence[Parameters], known: Known) -> Known:
+        """Sounds with these parameters and the noise of the seeds from 0 on; those known already are not made again."""
+        keys = [(seed, *each.items()) for seed, each in enumerate(parameters)]
+        new = [seed for seed, key in enumerate(keys) if key not in known]
+        make = partial(hear_synthesised, self.category, self.length_seconds)
+        heard = self.pool.map(make, [parameters[seed] for seed in new], new, chunksize=8)
+        made = dict(zip([keys[seed] for seed in new], heard, strict=True))
+        return {key: made[key] if key in made else known[key] for key in keys}
+
     def audible(self, parameters: Sequence[Parameters], start: int) -> tuple[list[Parameters], Heard]:
         """The same, and the parameters of what is not silent: wide ranges may leave nothing of a sound."""
         make = partial(hear_synthesised, self.category, self.length_seconds)
@@ -191,6 +285,11 @@ class Ears:
         heard = list(self.pool.map(make, parameters, seeds, chunksize=8))
         kept = [each for each, sound in zip(parameters, heard, strict=True) if sound is not None]
         return kept, gathered(sound for sound in heard if sound is not None)
+
+
+def audible(known: Known) -> Heard:
+    """What is not silent of these. Raises InputError if all are."""
+    return gathered(sound for sound in known.values() if sound is not None)
 
 
 def kit_shares(kits: list[str]) -> F64:
@@ -311,14 +410,19 @@ class Space:
                 rate *= 0.5
         return weights
 
+    def distance(self, heard: Heard, real: Heard) -> tuple[float, float, dict[str, Difference]]:
+        """How far these sounds are from real ones, as one number; the discrepancy; how characteristics differ."""
+        mmd = metrics.mmd2(*(self.projection.project(each.features) for each in (real, heard)))
+        differences = compare(real.characteristics, heard.characteristics)
+        return mmd + mean_ks(differences), mmd, differences
+
     def report(self, name: str, heard: Heard, judges: Mapping[str, Heard]) -> float:
         """One line: how far these sounds are from each of the others. The first of these distances as one number:
         discrepancy and characteristics are of one size."""
         told, scores = [], []
         for side, real in judges.items():
-            mmd = metrics.mmd2(*(self.projection.project(each.features) for each in (real, heard)))
-            differences = compare(real.characteristics, heard.characteristics)
-            scores.append(mmd + mean_ks(differences))
+            score, mmd, differences = self.distance(heard, real)
+            scores.append(score)
             furthest = max(differences, key=lambda key: differences[key].distance)
             told.append(
                 f"{side}: MMD² × 1000 {1000.0 * mmd:5.1f}, KS {mean_ks(differences):.3f}, {furthest} "
@@ -393,7 +497,12 @@ def _wider(entry: Range) -> Range:
         return replace(entry, chance=chance)
     low, high = _warp(np.array([entry.low, entry.high]), entry)
     low, high = low - WIDER * (high - low), high + WIDER * (high - low)
-    low, high = _unwarp(low, entry), _unwarp(high, entry)
+    low, high = _within(entry, _unwarp(low, entry), _unwarp(high, entry))
+    return replace(entry, low=low, high=high, chance=chance)
+
+
+def _within(entry: Range, low: float, high: float) -> tuple[float, float]:
+    """Bounds that go no further than the parameter can."""
     if entry.distribution == "uniform" and entry.low >= 0.0:
         low = max(low, 0.0)  # depths, turns and shares have no other side
         if entry.name.endswith(("turns", "asymmetry", "rattle", "grain", "jitter", "spread", "shape")):
@@ -402,7 +511,7 @@ def _wider(entry: Range) -> Range:
         high = min(high, max(entry.high, HIGHEST_HZ))
     if entry.name == "gate_db":
         high = min(high, max(entry.high, HIGHEST_GATE_DB))
-    return replace(entry, low=low, high=high, chance=chance)
+    return low, high
 
 
 def _warp(values: F64, entry: Range) -> F64:

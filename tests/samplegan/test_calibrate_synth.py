@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sys
 from pathlib import Path
 
@@ -88,6 +89,13 @@ class Synthesised:
     def drawn(self, parameters, start):
         return self.audible(parameters, start)[1]
 
+    def known(self, parameters, known):
+        random = np.random.default_rng(3)
+        noise = random.normal(0.0, 0.3, len(parameters))
+        places = [[each["brightness"], second] for each, second in zip(parameters, noise, strict=True)]
+        sounds = heard(np.array(places))
+        return dict(enumerate(zip(sounds.features, sounds.characteristics, strict=True)))
+
     def audible(self, parameters, start):
         kept = [each for each in parameters if each["brightness"] >= 0.0]
         random = np.random.default_rng(start)
@@ -120,6 +128,84 @@ def test_ranges_stay_where_rounds_bring_sounds_no_nearer(monkeypatch, capsys):
     entry, told = fitted_from(1.5, 2.5, monkeypatch, capsys)
     assert told == "nearest to kits left out after 0 of 2 rounds"
     assert (entry.low, entry.high) == (1.5, 2.5)
+
+
+def test_a_sweep_moves_what_all_styles_have_in_common_towards_real_sounds(monkeypatch, capsys):
+    monkeypatch.setattr(script, "DIMENSIONS", 2)
+    entry = Range("brightness", "", 0.2, 1.6, "uniform", 1.0, "what it is")
+    other = Range("depth", "", 1.0, 2.0, "uniform", 1.0, "what nothing hears")
+    styles = {name: Style(name, 1.0, (entry, other)) for name in ("one", "two")}
+    swept = script.swept(Synthesised(), Path("split"), styles, 2)
+    told = capsys.readouterr().out
+    for style in swept.values():
+        fitted, unheard = style.ranges
+        assert abs(fitted.low + fitted.high - 4.0) < abs(entry.low + entry.high - 4.0)
+        assert unheard == other
+    before, after = (
+        float(line.split("KS")[1].split(",")[0])
+        for line in told.splitlines()
+        if line.startswith(("before", "sweep 1"))
+    )
+    assert after < before
+    assert "brightness up" in told
+    assert "depth" not in told
+
+
+def test_what_is_near_is_swept_once_and_stays(monkeypatch, capsys):
+    monkeypatch.setattr(script, "DIMENSIONS", 2)
+    monkeypatch.setattr(script, "LEAST_GAIN", 1.0)
+    styles = {"one": Style("one", 1.0, (Range("brightness", "", 1.5, 2.5, "uniform", 1.0, ""),))}
+    assert script.swept(Synthesised(), Path("split"), styles, 3) == styles
+    assert "sweep 1" in (told := capsys.readouterr().out)
+    assert "sweep 2" not in told
+
+
+def test_sounds_that_are_known_are_not_made_again(monkeypatch):
+    made = []
+
+    def hear(category, length_seconds, parameters, seed):
+        made.append(seed)
+        return np.zeros(3, np.float32), {"brightness": float(parameters["brightness"])}
+
+    class InOrder:
+        def map(self, function, *values, chunksize):
+            return map(function, *values)
+
+    monkeypatch.setattr(script, "hear_synthesised", hear)
+    ears = script.Ears(InOrder(), "kick")
+    first = ears.known([{"brightness": 1.0}, {"brightness": 2.0}], {})
+    again = ears.known([{"brightness": 1.0}, {"brightness": 3.0}], first)
+    assert made == [0, 1, 1]
+    assert [sound[1]["brightness"] for sound in again.values()] == [1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("way", "low", "high", "chance"),
+    [
+        ("up", 52.8, 211.1, 0.5),
+        ("down", 30.3, 121.3, 0.5),
+        ("wider", 32.5, 197.0, 0.5),
+        ("narrower", 46.9, 136.3, 0.5),
+        ("oftener", 40.0, 160.0, 1.8 / 2.8),
+        ("rarer", 40.0, 160.0, 1.0 / 2.8),
+    ],
+)
+def test_each_way_moves_one_parameter_of_every_style(way, low, high, chance):
+    still = an_entry("room_db", -30.0, -10.0, 0.5, "uniform")
+    styles = {name: Style(name, 1.0, (an_entry(chance=0.5), still)) for name in ("one", "two")}
+    for style in script.moved(styles, "pitch_hz", way).values():
+        pitch, room = style.ranges
+        assert (pitch.low, pitch.high, pitch.chance) == pytest.approx((low, high, chance), rel=2e-3)
+        assert room == still
+
+
+def test_nothing_moves_further_than_it_can():
+    gate = Style("one", 1.0, (an_entry("gate_db", -60.0, -16.0, 1.0, "uniform"),))
+    moved = script.moved({"one": gate}, "gate_db", "up")["one"].ranges[0]
+    assert (moved.low, moved.high) == pytest.approx((-51.2, script.HIGHEST_GATE_DB))
+    always = {"one": Style("one", 1.0, (an_entry("flutter_db", 0.5, 3.0, 1.0, "uniform"),))}
+    for way in script.WAYS:  # what is always there stays there, and what is set by hand stays so
+        assert script.moved(always, "flutter_db", way) == always
 
 
 def an_entry(name="pitch_hz", low=40.0, high=160.0, chance=1.0, distribution="log") -> Range:
@@ -186,15 +272,16 @@ def test_the_whole_way_from_a_folder_to_a_file(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(script, "JUDGED", 8)
     monkeypatch.setattr(script, "DIMENSIONS", 4)
     monkeypatch.setattr(script, "FOLDS", 2)
-    monkeypatch.setattr(
-        sys, "argv", ["x", str(tmp_path), "clap", "--sounds", "12", "--rounds", "1", "--out", str(tmp_path)]
-    )
+    monkeypatch.setattr(script, "WAYS", ("up",))
+    options = {"--sounds": "12", "--rounds": "1", "--sweeps": "1", "--out": str(tmp_path)}
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), "clap", *itertools.chain(*options.items())])
     assert script.main() == 0
     told = capsys.readouterr().out
     assert "1 of 13 files" in told
     assert "2 of 2, round 1  left out" in told
     assert "rounds" in told
     assert "held out" in told
+    assert "sweep 1" in told
     assert yaml.safe_load((tmp_path / "clap.yaml").read_text()).keys() == synth.styles("clap").keys()
 
 
