@@ -87,7 +87,7 @@ a quarter of the sounds is held out, and at least 30. A model learns from the ot
 are drawn from it, none chosen, none refused, none finished, and compared with those held out as `samplegan evaluate`
 does: every figure is the mean of several draws of these, each of as many sounds as are held out. Free sounds, which
 bundled models learned from, are left out of what is held out; the ranges of the synthesiser, from which they learned
-most, were fitted to the others, and those of snares, toms, open hats and cymbals then set by hand with all in view.
+most, were fitted to the others, and those of kicks, snares, toms, open hats and cymbals then set by hand, all in view.
 Nobody listened: these are figures of sounds.
 
 A figure means little alone. Beside the model stand:
@@ -610,7 +610,7 @@ def bundled_section(rows: Sequence[Sequence[str]], signed: str) -> str:
 What `samplegan render` draws from when nothing else is named. They learned from sounds of the synthesiser and from the
 few real ones that are free, and are held here against real sounds of the kits held out below, without those free ones.
 The synthesiser's ranges were fitted to the other kits (`scripts/calibrate_synth.py`), whose sounds themselves make the
-floor, in brackets, and of snares, toms, open hats and cymbals set by hand; *synthesiser* is how near it comes itself.
+floor, in brackets, and those of five categories set by hand, all in view; *synthesiser* is how near it comes itself.
 
 {table(("", "held out", *BESIDE_THE_FLOOR, *ALONE, "synthesiser: MMD", "cov", "KS", "targets met"), rows)}
 

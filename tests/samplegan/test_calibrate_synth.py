@@ -272,7 +272,7 @@ def test_the_whole_way_from_a_folder_to_a_file(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(script, "JUDGED", 8)
     monkeypatch.setattr(script, "DIMENSIONS", 4)
     monkeypatch.setattr(script, "FOLDS", 2)
-    monkeypatch.setattr(script, "WAYS", ("up",))
+    monkeypatch.setattr(script, "WAYS", ("oftener",))
     options = {"--sounds": "12", "--rounds": "1", "--sweeps": "1", "--out": str(tmp_path)}
     monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), "clap", *itertools.chain(*options.items())])
     assert script.main() == 0
