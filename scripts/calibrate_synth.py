@@ -80,8 +80,9 @@ BY_HAND = (
 )  # are not fitted: further, and the level is chopped, which no figure hears
 
 
-# Sounds as numbers by seed and parameters; None where they are silent.
-Known = Mapping[tuple[object, ...], tuple[NDArray[np.float32], dict[str, float]] | None]
+# A sound as numbers: features [DIMENSION] and characteristics. None if it is silent, or cannot be read.
+Numbers = tuple[NDArray[np.float32], dict[str, float]]
+Made = Mapping[tuple[object, ...], Numbers | None]  # what was synthesised, by seed and parameters
 
 
 @dataclass(frozen=True)
@@ -160,11 +161,11 @@ def swept(ears: Ears, split: Path, styles: dict[str, Style], sweeps: int) -> dic
     few = train.only(few_of_each(kits))
     judges = {"fitted to": few, "held out": test.only(few_of_each(test_kits))}
     space = Space.fit(few)
-    known = ears.known(plain(styles, JUDGED), {})
+    made = ears.made(plain(styles, JUDGED), {})
     # Judged by other draws than those that moves are chosen by.
     space.report("before", ears.drawn(plain(styles, 2 * JUDGED)[JUDGED:], JUDGED), judges)
     for sweep in range(sweeps):
-        start = least = space.distance(audible(known), few)[0]
+        start = least = space.distance(gathered(made.values()), few)[0]
         names = sorted({entry.name for style in styles.values() for entry in style.ranges})
         for name in generator("sweep", ears.category, SEED, sweep).permutation(names):
             for way in WAYS:
@@ -172,12 +173,12 @@ def swept(ears: Ears, split: Path, styles: dict[str, Style], sweeps: int) -> dic
                     tried = moved(styles, str(name), way)
                     if tried == styles:
                         break
-                    heard = ears.known(plain(tried, JUDGED), known)
-                    reached = space.distance(audible(heard), few)[0]
+                    heard = ears.made(plain(tried, JUDGED), made)
+                    reached = space.distance(gathered(heard.values()), few)[0]
                     if reached > least - LEAST_GAIN:
                         break
                     print(f"{name} {way}: {1000.0 * least:.1f} -> {1000.0 * reached:.1f}", flush=True)
-                    styles, known, least = tried, heard, reached
+                    styles, made, least = tried, heard, reached
         space.report(f"sweep {sweep + 1}", ears.drawn(plain(styles, 2 * JUDGED)[JUDGED:], JUDGED), judges)
         if least == start:
             break
@@ -205,7 +206,7 @@ def _moved(entry: Range, way: str) -> Range:
         return entry
     low, high = _warp(np.array([entry.low, entry.high]), entry)
     middle, half = 0.5 * (low + high), 0.5 * (high - low)
-    middle += {"up": 2.0, "down": -2.0}.get(way, 0.0) * MOVED * half
+    middle += {"up": MOVED, "down": -MOVED}.get(way, 0.0) * (high - low)
     half *= {"wider": WIDENED, "narrower": 1.0 / WIDENED}.get(way, 1.0)
     low, high = _within(entry, _unwarp(middle - half, entry), _unwarp(middle + half, entry))
     return replace(entry, low=low, high=high) if low < high else entry
@@ -263,33 +264,29 @@ class Ears:
         kits = [sound.kit for sound, each in zip(sounds, heard, strict=True) if each is not None]
         if len(kits) < len(sounds):
             print(f"{len(sounds) - len(kits)} of {len(sounds)} files in {folder} cannot be read", flush=True)
-        return gathered(each for each in heard if each is not None), kits
+        return gathered(heard), kits
 
     def drawn(self, parameters: Sequence[Parameters], start: int) -> Heard:
         """Sounds with these parameters, and with noise of the seeds from `start` on; what is silent is left out."""
         return self.audible(parameters, start)[1]
 
-    def known(self, parameters: Sequence[Parameters], known: Known) -> Known:
-        """Sounds with these parameters and the noise of the seeds from 0 on; those known already are not made again."""
+    def made(self, parameters: Sequence[Parameters], before: Made) -> Made:
+        """Sounds with these parameters and the noise of the seeds from 0 on; none is made that was before."""
         keys = [(seed, *each.items()) for seed, each in enumerate(parameters)]
-        new = [seed for seed, key in enumerate(keys) if key not in known]
-        make = partial(hear_synthesised, self.category, self.length_seconds)
-        heard = self.pool.map(make, [parameters[seed] for seed in new], new, chunksize=8)
-        made = dict(zip([keys[seed] for seed in new], heard, strict=True))
-        return {key: made[key] if key in made else known[key] for key in keys}
+        new = [seed for seed, key in enumerate(keys) if key not in before]
+        fresh = self._synthesised([parameters[seed] for seed in new], new)
+        made = dict(zip([keys[seed] for seed in new], fresh, strict=True))
+        return {key: made[key] if key in made else before[key] for key in keys}
 
     def audible(self, parameters: Sequence[Parameters], start: int) -> tuple[list[Parameters], Heard]:
         """The same, and the parameters of what is not silent: wide ranges may leave nothing of a sound."""
-        make = partial(hear_synthesised, self.category, self.length_seconds)
-        seeds = range(start, start + len(parameters))
-        heard = list(self.pool.map(make, parameters, seeds, chunksize=8))
+        heard = self._synthesised(parameters, range(start, start + len(parameters)))
         kept = [each for each, sound in zip(parameters, heard, strict=True) if sound is not None]
-        return kept, gathered(sound for sound in heard if sound is not None)
+        return kept, gathered(heard)
 
-
-def audible(known: Known) -> Heard:
-    """What is not silent of these. Raises InputError if all are."""
-    return gathered(sound for sound in known.values() if sound is not None)
+    def _synthesised(self, parameters: Sequence[Parameters], seeds: Sequence[int]) -> list[Numbers | None]:
+        make = partial(hear_synthesised, self.category, self.length_seconds)
+        return list(self.pool.map(make, parameters, seeds, chunksize=8))
 
 
 def kit_shares(kits: list[str]) -> F64:
@@ -322,7 +319,7 @@ def plain(styles: dict[str, Style], count: int) -> list[Parameters]:
     return [draw(styles, generator("plain", SEED, index)) for index in range(count)]
 
 
-def hear_file(sound: Sound, *, length_seconds: float) -> tuple[NDArray[np.float32], dict[str, float]] | None:
+def hear_file(sound: Sound, *, length_seconds: float) -> Numbers | None:
     """A real sound as numbers; None if it cannot be read."""
     samples = round(length_seconds * synth.blocks.SAMPLE_RATE)
     try:
@@ -333,7 +330,7 @@ def hear_file(sound: Sound, *, length_seconds: float) -> tuple[NDArray[np.float3
 
 def hear_synthesised(
     category: str, length_seconds: float, parameters: Parameters, noise_seed: int
-) -> tuple[NDArray[np.float32], dict[str, float]] | None:
+) -> Numbers | None:
     """A sound of the synthesiser as numbers; None if it is silent, or all but."""
     audio = synth.render(category, parameters, noise_seed)
     samples = round(length_seconds * synth.blocks.SAMPLE_RATE)
@@ -343,14 +340,14 @@ def hear_synthesised(
         return None
 
 
-def hear(audio: NDArray[np.float32], length_seconds: float) -> tuple[NDArray[np.float32], dict[str, float]]:
+def hear(audio: NDArray[np.float32], length_seconds: float) -> Numbers:
     """A sound as numbers."""
     return Embedding(length_seconds).features(audio), characteristics(audio)
 
 
-def gathered(heard: Iterable[tuple[NDArray[np.float32], dict[str, float]]]) -> Heard:
-    """Pairs from a pool as one set. Raises InputError if there are none."""
-    pairs = list(heard)
+def gathered(heard: Iterable[Numbers | None]) -> Heard:
+    """What is not None as one set. Raises InputError if there is nothing."""
+    pairs = [each for each in heard if each is not None]
     if not pairs:
         raise InputError("none of these sounds can be read")
     return Heard(np.stack([features for features, _ in pairs]), [described for _, described in pairs])

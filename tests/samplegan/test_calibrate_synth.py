@@ -89,7 +89,7 @@ class Synthesised:
     def drawn(self, parameters, start):
         return self.audible(parameters, start)[1]
 
-    def known(self, parameters, known):
+    def made(self, parameters, before):
         random = np.random.default_rng(3)
         noise = random.normal(0.0, 0.3, len(parameters))
         places = [[each["brightness"], second] for each, second in zip(parameters, noise, strict=True)]
@@ -160,7 +160,7 @@ def test_what_is_near_is_swept_once_and_stays(monkeypatch, capsys):
     assert "sweep 2" not in told
 
 
-def test_sounds_that_are_known_are_not_made_again(monkeypatch):
+def test_sounds_that_were_made_are_not_made_again(monkeypatch):
     made = []
 
     def hear(category, length_seconds, parameters, seed):
@@ -173,8 +173,8 @@ def test_sounds_that_are_known_are_not_made_again(monkeypatch):
 
     monkeypatch.setattr(script, "hear_synthesised", hear)
     ears = script.Ears(InOrder(), "kick")
-    first = ears.known([{"brightness": 1.0}, {"brightness": 2.0}], {})
-    again = ears.known([{"brightness": 1.0}, {"brightness": 3.0}], first)
+    first = ears.made([{"brightness": 1.0}, {"brightness": 2.0}], {})
+    again = ears.made([{"brightness": 1.0}, {"brightness": 3.0}], first)
     assert made == [0, 1, 1]
     assert [sound[1]["brightness"] for sound in again.values()] == [1.0, 3.0]
 
