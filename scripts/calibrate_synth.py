@@ -16,7 +16,9 @@ Split/test only judges.
 
 Then, if asked for, sweeps: one parameter after the other is moved, made wider or narrower, more or less frequent, in
 all styles alike, and stays so where what is drawn, of the same random numbers, comes nearer to a few sounds of each kit
-of Split/train. Rounds change each style by what its own sounds weigh, and leave what all styles have in common.
+of Split/train. Rounds change each style by what its own sounds weigh, and leave what all styles have in common. A sweep
+takes an hour, so the file is written whenever something stays: stopped and started again with --rounds 0, it begins
+with what it had found.
 """
 
 from __future__ import annotations
@@ -112,19 +114,28 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=STYLES_FOLDER)
     given = parser.parse_args()
+    if min(given.rounds, given.sweeps) < 0 or not given.rounds + given.sweeps:
+        parser.error("--rounds and --sweeps must be at least 0, and one of them more")
+    file = given.out / f"{given.category}.yaml"
     try:
         with ProcessPoolExecutor(given.jobs) as pool:
             ears = Ears(pool, given.category)
             styles = dict(synth.styles(given.category))
             if given.rounds:
                 styles = fitted(ears, given.split, given.sounds, given.rounds)
+                write_styles(file, given.category, styles)
             if given.sweeps:
-                styles = swept(ears, given.split, styles, given.sweeps)
+                for better in swept(ears, given.split, styles, given.sweeps):
+                    write_styles(file, given.category, better)
     except SampleganError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    write_atomic(given.out / f"{given.category}.yaml", as_text(given.category, styles).encode())
     return 0
+
+
+def write_styles(file: Path, category: str, styles: dict[str, Style]) -> None:
+    """The file that `synth.styles` reads, whole or not at all."""
+    write_atomic(file, as_text(category, styles).encode())
 
 
 def fitted(ears: Ears, split: Path, sounds: int, rounds: int) -> dict[str, Style]:
@@ -155,8 +166,11 @@ def fitted(ears: Ears, split: Path, sounds: int, rounds: int) -> dict[str, Style
     return styles
 
 
-def swept(ears: Ears, split: Path, styles: dict[str, Style], sweeps: int) -> dict[str, Style]:
-    """The styles after so many sweeps, or fewer if one moves nothing. Raises InputError for a folder without sounds."""
+def swept(ears: Ears, split: Path, styles: dict[str, Style], sweeps: int) -> Iterator[dict[str, Style]]:
+    """The styles after each move that brought them nearer, in so many sweeps, or fewer if one moves nothing.
+
+    Raises InputError for a folder without sounds.
+    """
     (train, kits), (test, test_kits) = ears.real(split / "train"), ears.real(split / "test")
     few = train.only(few_of_each(kits))
     judges = {"fitted to": few, "held out": test.only(few_of_each(test_kits))}
@@ -179,10 +193,10 @@ def swept(ears: Ears, split: Path, styles: dict[str, Style], sweeps: int) -> dic
                         break
                     print(f"{name} {way}: {1000.0 * least:.1f} -> {1000.0 * reached:.1f}", flush=True)
                     styles, made, least = tried, heard, reached
+                    yield styles
         space.report(f"sweep {sweep + 1}", ears.drawn(plain(styles, 2 * JUDGED)[JUDGED:], JUDGED), judges)
         if least == start:
-            break
-    return styles
+            return
 
 
 def moved(styles: dict[str, Style], name: str, way: str) -> dict[str, Style]:

@@ -120,7 +120,7 @@ def hear_synthesiser(category: str, count: int) -> Heard:
     length_seconds = CATEGORIES[category].length_seconds
     drawn = (synth.parameters(category, SEED, index) for index in range(count))
     heard = (hear_synthesised(category, length_seconds, each, index) for index, each in enumerate(drawn))
-    return gathered(each for each in heard if each is not None)
+    return gathered(heard)
 
 
 def dealt(kits: list[str]) -> list[NDArray[np.int64]]:

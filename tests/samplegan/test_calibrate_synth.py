@@ -135,8 +135,10 @@ def test_a_sweep_moves_what_all_styles_have_in_common_towards_real_sounds(monkey
     entry = Range("brightness", "", 0.2, 1.6, "uniform", 1.0, "what it is")
     other = Range("depth", "", 1.0, 2.0, "uniform", 1.0, "what nothing hears")
     styles = {name: Style(name, 1.0, (entry, other)) for name in ("one", "two")}
-    swept = script.swept(Synthesised(), Path("split"), styles, 2)
+    moves = list(script.swept(Synthesised(), Path("split"), styles, 2))
+    swept = moves[-1]
     told = capsys.readouterr().out
+    assert len(moves) == told.count("->")
     for style in swept.values():
         fitted, unheard = style.ranges
         assert abs(fitted.low + fitted.high - 4.0) < abs(entry.low + entry.high - 4.0)
@@ -155,7 +157,7 @@ def test_what_is_near_is_swept_once_and_stays(monkeypatch, capsys):
     monkeypatch.setattr(script, "DIMENSIONS", 2)
     monkeypatch.setattr(script, "LEAST_GAIN", 1.0)
     styles = {"one": Style("one", 1.0, (Range("brightness", "", 1.5, 2.5, "uniform", 1.0, ""),))}
-    assert script.swept(Synthesised(), Path("split"), styles, 3) == styles
+    assert list(script.swept(Synthesised(), Path("split"), styles, 3)) == []
     assert "sweep 1" in (told := capsys.readouterr().out)
     assert "sweep 2" not in told
 
@@ -290,3 +292,31 @@ def test_a_folder_that_is_not_there_is_an_error_in_words(tmp_path, monkeypatch, 
     assert script.main() == 3
     assert "error:" in capsys.readouterr().err
     assert not (tmp_path / "kick.yaml").exists()
+
+
+def test_what_a_sweep_found_is_kept_when_it_is_stopped(tmp_path, monkeypatch):
+    found = dict(synth.styles("kick"))
+    better = script.moved(found, "pitch_hz", "up")
+
+    def stopped(ears, split, styles, sweeps):
+        yield better
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "swept", stopped)
+    options = ["--rounds", "0", "--sweeps", "1", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), "kick", *options])
+    with pytest.raises(KeyboardInterrupt):
+        script.main()
+    assert (
+        (tmp_path / "kick.yaml").read_text()
+        == script.as_text("kick", better)
+        != script.as_text("kick", found)
+    )
+
+
+@pytest.mark.parametrize("options", [["--rounds", "-1"], ["--sweeps", "-1"], ["--rounds", "0"]])
+def test_no_rounds_and_no_sweeps_are_refused(options, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), "kick", "--out", str(tmp_path), *options])
+    with pytest.raises(SystemExit, match="2"):
+        script.main()
+    assert "--rounds and --sweeps must be at least 0" in capsys.readouterr().err
