@@ -203,7 +203,7 @@ def render(
         bool,
         typer.Option(
             "--gates/--no-gates",
-            help="Leave out flawed and swelling sounds, copies of training sounds, and those too like another.",
+            help="Leave out flawed and strange sounds, copies of training sounds, and those too like another.",
             rich_help_panel="Sound",
         ),
     ] = True,

@@ -1,8 +1,11 @@
-"""What a pack leaves out: flawed and swelling sounds, copies of training sounds, and those too like another one.
+"""What a pack leaves out: flawed and swelling sounds, copies of training sounds, what is like none of them, and what is
+too like another sound.
 
 More sounds are drawn than a pack needs. One that is flawed, or nearer to a training sound than sounds that the model
-never saw, or swells more on its way than these do, is drawn again; of the others the most alike are left out. The
-choice is made within blocks, so that a file depends on nothing outside its own: a pack of 20 is the start of one of 60.
+never saw, or further from all of them, or swells more on its way than these do, is drawn again; of the others the most
+alike are left out. What is like nothing has to go before that: it is never among the most alike, and a pack would have
+more of it than the model draws. The choice is made within blocks, so that a file depends on nothing outside its own: a
+pack of 20 is the start of one of 60.
 """
 
 from __future__ import annotations
@@ -37,12 +40,14 @@ U8 = NDArray[np.uint8]
 BLOCK_FILES, BLOCK_CANDIDATES = 16, 24
 MOST_FINGERPRINTS = 1500  # in a model
 NEAR_PERCENTILE = 1.0
+STRANGE_PERCENTILE = 95.0
 SWELL_PERCENTILE = 90.0
 SWELL_WINDOW_SECONDS = 0.04
 LEAST_SWELL_DB = 1.0  # to be heard
 SWELL_RANGE_DB = 30.0  # below the loudest moment a swell is of the room, or of the recording
 LONGEST_RISE_S = 0.005  # from 40 to 20 dB below the peak: a louder sound hides a quieter one for so long
 _CHOSEN = frozenset({"cut_off", "quiet"})  # by somebody's --length and --loudness, and no fault of the sound
+_LIMITS = ("most_swell_db", "strange_distance")
 _STEPS_PER_DB = 3.0
 _MID_CELLS, _SIDE_CELLS, _LOW_CELLS = (12, 16), (6, 4), (4, 12)  # moments and bands
 FINGERPRINT_VALUES = sum(moments * bands for moments, bands in (_MID_CELLS, _SIDE_CELLS, _LOW_CELLS))
@@ -50,8 +55,8 @@ FINGERPRINT_VALUES = sum(moments * bands for moments, bands in (_MID_CELLS, _SID
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """Training sounds, as coarsely as copies of them can still be told, the distance under which one is a copy, and the
-    swell over which a sound is none of their kind.
+    """Training sounds, as coarsely as copies of them can still be told, the distance under which one is a copy, that
+    over which a sound is like none of them, and the swell over which it is none of their kind.
 
     The distance of two fingerprints a and b is ‖a - b‖ / √((‖a‖² + ‖b‖²) / 2), as in `evaluate.memorisation`. Of
     kicks that went through an image and back 97 % are nearer to a training sound than 99 % of those held out; of their
@@ -61,11 +66,12 @@ class Fingerprints:
     values: U8  # [sound, FINGERPRINT_VALUES]
     copy_distance: float
     most_swell_db: float = np.inf  # see `swell_db`
+    strange_distance: float = np.inf
 
     @classmethod
     def of(cls, training: Iterable[F32], held_out: Iterable[F32], length_seconds: float) -> Self:
-        """Of sounds float32 [2, sample], onset-aligned. A copy is nearer than 99 % of the sounds held out, and what
-        swells too much swells more than 90 % of them.
+        """Of sounds float32 [2, sample], onset-aligned. A copy is nearer than 99 % of the sounds held out, what is
+        strange is further than 95 % of them, and what swells too much swells more than 90 % of them.
 
         Raises ValueError if either has none.
         """
@@ -81,6 +87,7 @@ class Fingerprints:
             known.values,
             float(np.percentile(near, NEAR_PERCENTILE)),
             max(float(np.percentile(swells, SWELL_PERCENTILE)), LEAST_SWELL_DB),
+            float(np.percentile(near, STRANGE_PERCENTILE)),
         )
 
     def nearest(self, vector: F32) -> float:
@@ -94,10 +101,8 @@ class Fingerprints:
 
     def tensors(self) -> dict[str, NDArray]:
         """What a model file keeps."""
-        limits = {"copy_distance": self.copy_distance, "most_swell_db": self.most_swell_db}
-        return {"values": self.values} | {
-            name: np.array([value], np.float32) for name, value in limits.items()
-        }
+        limits = {name: np.array([getattr(self, name)], np.float32) for name in ("copy_distance", *_LIMITS)}
+        return {"values": self.values} | limits
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray]) -> Self:
@@ -105,8 +110,9 @@ class Fingerprints:
         values, distance = tensors["values"], tensors["copy_distance"]
         if values.dtype != np.uint8 or values.ndim != 2 or values.shape[1] != FINGERPRINT_VALUES:
             raise ValueError(f"fingerprints of another kind: {values.dtype} {list(values.shape)}")
-        swell = tensors.get("most_swell_db", np.array([np.inf]))  # models of before have none
-        return cls(values, float(distance[0]), float(swell[0]))
+        # Models of before have none.
+        limits = {name: float(tensors[name][0]) for name in _LIMITS if name in tensors}
+        return cls(values, float(distance[0]), **limits)
 
     @cached_property
     def _known(self) -> F32:

@@ -71,7 +71,11 @@ _HEADER_BYTES = 4096  # of one file, and of its line in the manifest
 _SPARE_BYTES = 8_000_000
 _POLL_SECONDS = 0.2
 # Why candidates were left out, in words for a summary.
-_SEVERAL = {"copy": "too near to a training sound", "swell": "swelling too much"}
+_SEVERAL = {
+    "copy": "too near to a training sound",
+    "strange": "like no training sound",
+    "swell": "swelling too much",
+}
 
 
 class RepresentationLike(Protocol):
@@ -151,6 +155,13 @@ class RenderOptions:
     def controls(self) -> dict[str, float]:
         """By name."""
         return {name: getattr(self, name) for name in CONTROLS}
+
+    @property
+    def as_drawn(self) -> bool:
+        """Whether sounds are asked for as the model has them. Shortened, tuned, steered or wilder they may well be
+        unlike those that it learned from."""
+        changed = any(self.controls.values()) or self.pitch is not None or self.length_seconds is not None
+        return not changed and (self.truncation is None or self.truncation <= 1.0)
 
     def checked(self, model: ModelLike) -> RenderOptions:
         """With the model's defaults filled in. Raises ConfigError for a value out of range."""
@@ -493,7 +504,7 @@ def candidate(
         try:
             found = _attempt(model, number, attempt, options, draw)
             if options.gates:
-                found = _admitted(model, found)
+                found = _admitted(model, found, options)
         except Unusable as error:
             reason = error
             if isinstance(error, _Refused) and rejected is not None:
@@ -590,8 +601,8 @@ def _heard(
         raise Unusable(error.what) from error
 
 
-def _admitted(model: ModelLike, found: Candidate) -> Candidate:
-    """With what the choice needs. Raises _Refused for a flawed sound, or a copy."""
+def _admitted(model: ModelLike, found: Candidate, options: RenderOptions) -> Candidate:
+    """With what the choice needs. Raises _Refused for what a gate keeps out."""
     audio = found.finished.audio
     if name := flaw(audio, found.descriptors, found.finished.loudness):
         raise _Refused(name)
@@ -601,6 +612,8 @@ def _admitted(model: ModelLike, found: Candidate) -> Candidate:
         nearest = model.fingerprints.nearest(vector)
         if nearest < model.fingerprints.copy_distance:
             raise _Refused("copy")
+        if options.as_drawn and nearest > model.fingerprints.strange_distance:
+            raise _Refused("strange")
         if swell_db(audio) > model.fingerprints.most_swell_db:
             raise _Refused("swell")
     return replace(found, fingerprint=vector, nearest_training=nearest)

@@ -9,8 +9,8 @@ part: as near as these come is as near as can be hoped for. A kit counts as no m
 rack of a hundred would decide otherwise; 0 lets all count.
 
 The figures are means over parts and draws of what `samplegan evaluate` prints for a single held-out set; the last
-column says in how many parts the MMD is less than the first model's. Nothing is finished, refused or chosen. The models
-must not have learned from these sounds.
+column says in how many parts the MMD is less than the first model's. Nothing is finished, refused or chosen, but in the
+rows that --pack adds: what `samplegan render` puts into a pack. The models must not have learned from these sounds.
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ from numpy.typing import NDArray
 from samplegan import store, synth
 from samplegan.categories import CATEGORIES
 from samplegan.config import Source
-from samplegan.dataset import folder_sounds
+from samplegan.dataset import folder_sounds, training_sound
 from samplegan.errors import ConfigError, InputError, SampleganError
 from samplegan.evaluate import metrics
 from samplegan.evaluate.distributions import compare, mean_ks
 from samplegan.evaluate.embedding import Projection
 from samplegan.evaluate.sets import model_sounds
+from samplegan.finishing import Unusable
+from samplegan.gates import BLOCK_CANDIDATES, BLOCK_FILES
+from samplegan.render import Candidate, RenderOptions, candidate, chosen, drawn_by
 
 DEALS = 4  # of the kits into parts
 PARTS = 6  # at most, in each
@@ -57,6 +60,7 @@ def main() -> int:
     parser.add_argument("models", nargs="+", help="names or files, each with @ASIDE or without")
     parser.add_argument("--per-kit", type=int, default=KIT_COUNTS, help="sounds of a kit at most; 0: all")
     parser.add_argument("--count", type=int, default=240, help="sounds to draw of each model")
+    parser.add_argument("--pack", action="store_true", help="compare packs of the models as well")
     given = parser.parse_args()
     if given.count < FEWEST or given.per_kit < 0:
         parser.error(f"--count must be at least {FEWEST}, and --per-kit not below 0")
@@ -67,6 +71,8 @@ def main() -> int:
         for name, model in models.items():
             print(f"drawing {given.count} sounds of {name}", file=sys.stderr, flush=True)
             sets[name] = hear_model(model, given.category, given.count)
+            if given.pack:
+                sets[f"{name}, a pack"] = hear_pack(model, given.category, given.count)
         sets["synthesiser"] = hear_synthesiser(given.category, given.count)
         print(f"{len(kits)} sounds of {len(set(kits))} kits, in {len(parts)} parts")
         print(table(["", *COLUMNS, "nearer in"], rows(real, parts, sets)))
@@ -113,6 +119,27 @@ def hear_model(model: store.Model, category: str, count: int) -> Heard:
     length_seconds = CATEGORIES[category].length_seconds
     samples = round(length_seconds * synth.blocks.SAMPLE_RATE)
     return gathered(hear(make(), length_seconds) for make in model_sounds(model, count, 0, samples).makers)
+
+
+def hear_pack(model: store.Model, category: str, count: int) -> Heard:
+    """The files of a pack of a model, or of as many whole blocks as hold `count`."""
+    length_seconds = CATEGORIES[category].length_seconds
+    samples = round(length_seconds * synth.blocks.SAMPLE_RATE)
+    options = RenderOptions(gates=True).checked(model)
+    draw = drawn_by(model, options)
+    heard = []
+    for block in range(-(-count // BLOCK_FILES)):
+        candidates: list[Candidate | None] = []
+        for place in range(1, BLOCK_CANDIDATES + 1):
+            try:
+                candidates.append(candidate(model, block * BLOCK_CANDIDATES + place, options, draw))
+            except Unusable:
+                candidates.append(None)
+        heard += [
+            hear(training_sound(each.finished.audio, 1.0, samples), length_seconds)
+            for each in chosen(candidates, BLOCK_FILES)
+        ]
+    return gathered(heard)
 
 
 def hear_synthesiser(category: str, count: int) -> Heard:

@@ -61,12 +61,14 @@ def test_a_bundled_model_is_compared_with_a_folder(tmp_path, monkeypatch, capsys
         sf.write(folder / f"{index}.wav", synth.synthesise("clap", 1, index).T, 44_100, subtype="PCM_16")
     monkeypatch.setattr(script, "DEALS", 1)
     monkeypatch.setattr(script, "DRAWS", 1)
-    assert run(monkeypatch, tmp_path, "clap", "clap", "clap@2", "--count", 20) == 0
+    assert run(monkeypatch, tmp_path, "clap", "clap", "clap@2", "--count", 20, "--pack") == 0
     told = capsys.readouterr().out
     assert "44 sounds of 11 kits, in 2 parts" in told
     assert [line.split(" | ")[0].strip("| ") for line in told.splitlines()[3:]] == [
         "clap",
+        "clap, a pack",
         "clap@2",
+        "clap@2, a pack",
         "synthesiser",
         script.OTHER_KITS,
     ]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -234,6 +235,32 @@ def test_what_swells_more_than_sounds_held_out_is_refused(known, monkeypatch):
     found = candidate(knowing, 6, gated, drawn_by(knowing, gated), rejected)
     assert rejected == {"swell": 1}
     assert found.attempt == 1
+
+
+def test_what_is_further_from_all_training_sounds_than_those_held_out_is_refused(known, monkeypatch):
+    """Only where the model's own sounds are asked for: those steered or shortened may be unlike them."""
+    kicks = [align(synth.synthesise("kick", 1, index), 6615) for index in range(30)]
+    among = Fingerprints.of(kicks[:10], kicks[10:], SECONDS)
+    fresh = [among.nearest(fingerprint(kick, SECONDS)) for kick in kicks[10:]]
+    assert sum(distance > among.strange_distance for distance in fresh) == 1  # of 20
+    cymbal = align(synth.synthesise("cymbal", 1, 0), 6615)
+    assert among.nearest(fingerprint(cymbal, SECONDS)) > among.strange_distance
+    assert Fingerprints.from_tensors(among.tensors()).strange_distance == pytest.approx(
+        among.strange_distance
+    )
+    of_before = {name: tensor for name, tensor in among.tensors().items() if name != "strange_distance"}
+    assert Fingerprints.from_tensors(of_before).strange_distance == np.inf
+
+    knowing = model(fingerprints=Fingerprints(known.values, 0.0, strange_distance=0.0))
+    monkeypatch.setattr(render_module, "ATTEMPTS", 1)
+    gated = GATED.checked(knowing)
+    rejected = render_module.Counter()
+    with pytest.raises(render_module.Unusable, match="strange"):
+        candidate(knowing, 6, gated, drawn_by(knowing, gated), rejected)
+    assert rejected == {"strange": 1}
+    for changed in ({"length_seconds": 0.1}, {"truncation": 1.5}):
+        asked = replace(GATED, **changed).checked(knowing)
+        assert candidate(knowing, 6, asked, drawn_by(knowing, asked), rejected).attempt == 0
 
 
 def test_fingerprints_are_small_and_survive_a_model_file(known):

@@ -221,6 +221,7 @@ def test_bundled_models_load_and_draw():
         assert model.fingerprints is not None  # nor a gate
         assert len(model.fingerprints.values) > 1000
         assert 1.0 <= model.fingerprints.most_swell_db < 6.0
+        assert model.fingerprints.copy_distance < model.fingerprints.strange_distance < 0.6
 
 
 def raw(path, header):
