@@ -18,7 +18,8 @@ with the statistics that noise has; the discriminator sees it with grain, as rea
 What a decoder draws is the mean of all sounds with one code: it blurs modes and softens attacks. What the bands of the
 sounds learned from have on top (their residuals) is kept with their codes as amounts of a few images, and a new sound
 is given some of it: a normal draw with the covariance that the residuals of the sounds around it have. Tracks are given
-none, and a frame's level hardly changes: what a decoder gets wrong there would be heard as wobble.
+none, and a frame's level hardly changes, neither that of the lows nor that of the highs, which the lows would hide:
+what a decoder gets wrong there would be heard as wobble, or as a hiss that comes back under the body.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ _UNSTEADINESS = 8.0
 _STEEP, _SLOPE_BEYOND = 4.0, 0.01  # where tanh is 0.9993, and of what goes in beyond
 _QUIETEST, _LOUDEST = -8.0, 4.0  # of a log variance
 _NO_VARIANCE = 1e-12
-_LOUDER_DB = 2.0  # than without, or softer: no more may a residual make a frame
+_LOUDER_DB = 2.0  # than without, or softer: no more may a residual make a frame in a quarter of the bands
+_QUARTERS = 4
 _FAINT = 0.15  # above silence, in units of the image: below it residuals fade out
 _PRINCIPAL = ("principal.", "encoder.from_amounts.", "decoder.to_amounts.")  # names of tensors
 
@@ -381,17 +383,21 @@ class Generator(nn.Module):
         above_silence = ((level + 1.0) / _FAINT).clamp(max=1.0)
         given = level + residual * above_silence
         # Where sounds end at one stroke their residuals are large, and would be heard as echoes of the end.
-        louder = self._frame_level(given) - self._frame_level(level)
+        louder = self._quarter_levels(given) - self._quarter_levels(level)
         most = _LOUDER_DB / self.decibels_per_unit
-        given = given - (louder - louder.clamp(-most, most))[:, None] * above_silence
+        too_much = (louder - louder.clamp(-most, most)).repeat_interleave(self.bands // _QUARTERS, dim=1)
+        given = given - too_much * above_silence
         images = images.clone()
         images[:, 0, : self.bands] = given.clamp(-1.0, 1.0)
         return images
 
-    def _frame_level(self, level: Tensor) -> Tensor:
-        """The level of each frame's power, in units of the image: [batch, band, frame] → [batch, frame]."""
+    def _quarter_levels(self, level: Tensor) -> Tensor:
+        """The level of each frame's power in each quarter of the bands, in units of the image: [batch, band, frame] →
+        [batch, quarter, frame].
+        """
         nepers = self.decibels_per_unit * math.log(10.0) / 10.0  # of power, in each unit
-        return torch.logsumexp(level * nepers + self.bins_per_band.log()[:, None], dim=1) / nepers
+        power = level * nepers + self.bins_per_band.log()[:, None]
+        return torch.logsumexp(power.unflatten(1, (_QUARTERS, -1)), dim=2) / nepers
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images to the mean and the log variance of their codes."""
