@@ -10,7 +10,7 @@ pack of 20 is the start of one of 60.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -41,6 +41,7 @@ BLOCK_FILES, BLOCK_CANDIDATES = 16, 24
 MOST_FINGERPRINTS = 1500  # in a model
 NEAR_PERCENTILE = 1.0
 STRANGE_PERCENTILE = 95.0
+AROUND = 5  # training sounds
 SWELL_PERCENTILE = 90.0
 SWELL_WINDOW_SECONDS = 0.04
 LEAST_SWELL_DB = 1.0  # to be heard
@@ -49,6 +50,7 @@ LONGEST_RISE_S = 0.005  # from 40 to 20 dB below the peak: a louder sound hides 
 _CHOSEN = frozenset({"cut_off", "quiet"})  # by somebody's --length and --loudness, and no fault of the sound
 _LIMITS = ("most_swell_db", "strange_distance")
 _STEPS_PER_DB = 3.0
+_LEAST_SPACING_DB = 1.0  # over all cells: inaudible
 _MID_CELLS, _SIDE_CELLS, _LOW_CELLS = (12, 16), (6, 4), (4, 12)  # moments and bands
 FINGERPRINT_VALUES = sum(moments * bands for moments, bands in (_MID_CELLS, _SIDE_CELLS, _LOW_CELLS))
 
@@ -93,11 +95,15 @@ class Fingerprints:
     def nearest(self, vector: F32) -> float:
         """The distance of a fingerprint to its nearest training sound."""
         here = _steps(vector).astype(np.float32)
-        energy = float(here @ here)
-        mean = 0.5 * (self._energies + energy)
-        difference2 = np.square(self._known - here).sum(axis=1)
-        ratio = np.divide(difference2, mean, out=np.zeros_like(mean), where=mean > 0.0)
+        mean = 0.5 * (self._energies + float(here @ here))
+        ratio = np.divide(self._differences2(here), mean, out=np.zeros_like(mean), where=mean > 0.0)
         return float(np.sqrt(ratio.min()))
+
+    def spacing_db(self, vector: F32) -> float:
+        """How far apart training sounds lie where a fingerprint lies: the mean of ‖a - b‖ to the 5 nearest."""
+        differences2 = self._differences2(_steps(vector).astype(np.float32))
+        around = min(AROUND, len(differences2))
+        return float(np.sqrt(np.partition(differences2, around - 1)[:around]).mean()) / _STEPS_PER_DB
 
     def tensors(self) -> dict[str, NDArray]:
         """What a model file keeps."""
@@ -113,6 +119,9 @@ class Fingerprints:
         # Models of before have none.
         limits = {name: float(tensors[name][0]) for name in _LIMITS if name in tensors}
         return cls(values, float(distance[0]), **limits)
+
+    def _differences2(self, here: F32) -> F32:
+        return np.square(self._known - here).sum(axis=1)
 
     @cached_property
     def _known(self) -> F32:
@@ -166,12 +175,16 @@ def swell_db(audio: F32) -> float:
     return float((after - np.minimum.accumulate(after)).max())
 
 
-def most_diverse(fingerprints: F32, count: int) -> list[int]:
+def most_diverse(fingerprints: F32, spacings_db: Sequence[float], count: int) -> list[int]:
     """Which `count` of the sounds [sound, value] to keep, in their order: of the two most alike the one goes that is
     nearer to a third, until so many are left.
+
+    How alike two are is told next to how far apart training sounds lie around them (Zelnik-Manor & Perona, 'Self-tuning
+    spectral clustering', 2004). In decibels alone dark and dry sounds differ less than noisy ones, which would be kept.
     """
     difference = fingerprints[:, np.newaxis].astype(np.float64) - fingerprints[np.newaxis]
-    distances: F64 = np.square(difference).sum(axis=2)
+    spacings = np.maximum(np.array(spacings_db, dtype=np.float64), _LEAST_SPACING_DB)
+    distances: F64 = np.square(difference).sum(axis=2) / np.outer(spacings, spacings)
     np.fill_diagonal(distances, np.inf)
     kept = list(range(len(fingerprints)))
     while len(kept) > count:

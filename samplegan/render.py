@@ -468,6 +468,9 @@ class Candidate:
     finished: Finished
     descriptors: Descriptors
     fingerprint: F32 | None = None  # with gates
+    spacing_db: float = (
+        1.0  # of training sounds around it; of a model that does not know them, the same for all
+    )
     nearest_training: float | None = (
         None  # the distance to the nearest training sound, where the model knows them
     )
@@ -520,7 +523,8 @@ def chosen(candidates: list[Candidate | None], files: int) -> list[Candidate]:
     if len(usable) <= files:
         return usable
     prints = np.stack([each.fingerprint for each in usable if each.fingerprint is not None])
-    return [usable[index] for index in most_diverse(prints, files)]
+    spacings_db = [each.spacing_db for each in usable]
+    return [usable[index] for index in most_diverse(prints, spacings_db, files)]
 
 
 def drawn_by(model: ModelLike, options: RenderOptions) -> Draw:
@@ -607,16 +611,18 @@ def _admitted(model: ModelLike, found: Candidate, options: RenderOptions) -> Can
     if name := flaw(audio, found.descriptors, found.finished.loudness):
         raise _Refused(name)
     vector = fingerprint(audio, model.representation.length_seconds)
-    nearest = None
-    if model.fingerprints is not None:
-        nearest = model.fingerprints.nearest(vector)
-        if nearest < model.fingerprints.copy_distance:
-            raise _Refused("copy")
-        if options.as_drawn and nearest > model.fingerprints.strange_distance:
-            raise _Refused("strange")
-        if swell_db(audio) > model.fingerprints.most_swell_db:
-            raise _Refused("swell")
-    return replace(found, fingerprint=vector, nearest_training=nearest)
+    known = model.fingerprints
+    if known is None:
+        return replace(found, fingerprint=vector)
+    nearest = known.nearest(vector)
+    if nearest < known.copy_distance:
+        raise _Refused("copy")
+    if options.as_drawn and nearest > known.strange_distance:
+        raise _Refused("strange")
+    if swell_db(audio) > known.most_swell_db:
+        raise _Refused("swell")
+    spacing_db = known.spacing_db(vector)
+    return replace(found, fingerprint=vector, nearest_training=nearest, spacing_db=spacing_db)
 
 
 def _sound(

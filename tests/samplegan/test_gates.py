@@ -358,7 +358,7 @@ def nearest_neighbours(points):
 def test_the_choice_is_more_diverse_than_the_first_ones():
     for seed in range(10):
         points = np.random.default_rng(seed).standard_normal((24, 5)).astype(np.float32)
-        kept = most_diverse(points, 16)
+        kept = most_diverse(points, [1.0] * 24, 16)
         assert len(kept) == 16 and kept == sorted(set(kept))
         chosen, first = nearest_neighbours(points[kept]), nearest_neighbours(points[:16])
         assert chosen.mean() > first.mean()
@@ -366,8 +366,26 @@ def test_the_choice_is_more_diverse_than_the_first_ones():
 
 
 def test_of_twins_one_goes_and_the_outlier_stays():
-    points = np.array([[0.0], [10.0], [10.1], [50.0], [20.0]], dtype=np.float32)
-    assert most_diverse(points, 4) in ([0, 1, 3, 4], [0, 2, 3, 4])
-    assert 3 in most_diverse(points, 2) and 0 in most_diverse(points, 3)
-    assert most_diverse(points, 5) == [0, 1, 2, 3, 4]
-    assert most_diverse(points[:2], 1) == [0]
+    points, alike = np.array([[0.0], [10.0], [10.1], [50.0], [20.0]], dtype=np.float32), [1.0] * 5
+    assert most_diverse(points, alike, 4) in ([0, 1, 3, 4], [0, 2, 3, 4])
+    assert 3 in most_diverse(points, alike, 2) and 0 in most_diverse(points, alike, 3)
+    assert most_diverse(points, alike, 5) == [0, 1, 2, 3, 4]
+    assert most_diverse(points[:2], alike[:2], 1) == [0]
+
+
+def test_where_sounds_lie_closer_together_a_small_difference_is_a_large_one():
+    """Dark sounds, 2 dB apart, and noisy ones, 10 dB apart, are as many as they were."""
+    dark, noisy = 2.0 * np.arange(12), 1000.0 + 10.0 * np.arange(12)
+    points = np.concatenate([dark, noisy])[:, np.newaxis].astype(np.float32)
+    assert most_diverse(points, [1.0] * 24, 14)[2:] == list(range(12, 24))
+    kept = most_diverse(points, [2.0] * 12 + [10.0] * 12, 14)
+    assert sum(place < 12 for place in kept) in range(5, 10)
+    assert most_diverse(points, [0.0] * 24, 14)[2:] == list(range(12, 24))  # as if nothing was known
+
+
+def test_spacing_is_that_of_the_training_sounds_around():
+    values = np.zeros((7, FINGERPRINT_VALUES), dtype=np.uint8)
+    values[:, 0] = [3, 6, 9, 12, 15, 90, 120]  # thirds of a decibel
+    here = np.zeros(FINGERPRINT_VALUES, dtype=np.float32)
+    assert Fingerprints(values, 0.0).spacing_db(here) == pytest.approx(3.0)  # 1 … 5 dB
+    assert Fingerprints(values[:2], 0.0).spacing_db(here) == pytest.approx(1.5)  # of fewer, all
