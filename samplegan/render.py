@@ -63,6 +63,7 @@ from samplegan.tuning import parse_pitch, settled_hz, transposed
 
 F32 = NDArray[np.float32]
 ATTEMPTS = 8  # at a sound, before it counts as failed
+STRANGE_ATTEMPTS = 3  # are refused for being strange: what a model of strange sounds draws has to do
 FORMATS = ("wav", "flac")
 LARGEST_SEED = 2**64 - 1
 TUNED_CENTS = 3.0  # how near to the note a sound is brought, where its pitch can be measured
@@ -617,7 +618,8 @@ def _admitted(model: ModelLike, found: Candidate, options: RenderOptions) -> Can
     nearest = known.nearest(vector)
     if nearest < known.copy_distance:
         raise _Refused("copy")
-    if options.as_drawn and nearest > known.strange_distance:
+    refusable = options.as_drawn and found.attempt < STRANGE_ATTEMPTS
+    if refusable and nearest > known.strange_distance:
         raise _Refused("strange")
     if swell_db(audio) > known.most_swell_db:
         raise _Refused("swell")
