@@ -159,8 +159,9 @@ class RenderOptions:
 
     @property
     def as_drawn(self) -> bool:
-        """Whether sounds are asked for as the model has them. Shortened, tuned, steered or wilder they may well be
-        unlike those that it learned from."""
+        """Whether sounds are asked for as the model has them: shortened, tuned, steered or wilder they may well be
+        unlike those that it learned from.
+        """
         changed = any(self.controls.values()) or self.pitch is not None or self.length_seconds is not None
         return not changed and (self.truncation is None or self.truncation <= 1.0)
 
@@ -469,9 +470,7 @@ class Candidate:
     finished: Finished
     descriptors: Descriptors
     fingerprint: F32 | None = None  # with gates
-    spacing_db: float = (
-        1.0  # of training sounds around it; of a model that does not know them, the same for all
-    )
+    spacing_db: float = 1.0  # of training sounds around it; the same for all where none are known
     nearest_training: float | None = (
         None  # the distance to the nearest training sound, where the model knows them
     )
