@@ -19,9 +19,8 @@ _MANY_SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
 _SPEEDS = (0.92, 1.0, 1.08)  # where synthesised sounds add to the variety
 _SYNTH_SHARE = 0.5  # of what is learned from, beside such a folder; docs/architecture.md has the figures
 MOST_SYNTH_SHARE = 0.9
-# Kits of percussion differ in kind: further aside than this from both new sounds are like those of neither. Kicks are
-# much alike: less far aside they are nearer to those learned from, and to kits that were not no nearer.
-_ASIDE = {"perc": 0.5, "kick": 1.2}
+# Kits of percussion differ in kind: further aside than this from both new sounds are like those of neither.
+_ASIDE = {"perc": 0.5}
 
 
 def resolve_pack(

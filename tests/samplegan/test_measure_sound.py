@@ -237,9 +237,7 @@ def test_every_ablation_is_a_pack_that_differs_in_what_it_says(settings):
         for ablation in script.ABLATIONS
     }
     default = packs["default"]
-    assert default.training == replace(
-        Training(aside=1.2), patience=sys.maxsize, control_sounds=0, game_from_step=200
-    )
+    assert default.training == replace(Training(), patience=sys.maxsize, control_sounds=0, game_from_step=200)
     assert len(default.speeds) > 1
     for ablation in script.ABLATIONS[1:]:
         pack = packs[ablation.name]

@@ -110,7 +110,7 @@ def test_what_is_there_is_not_written_again_and_the_pack_is_the_default(tmp_path
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     pack = load_pack(script.sine_pack(folder))
     assert pack.category == "kick" and pack.speeds == (1.0,)
-    assert pack.training == replace(Training(aside=1.2), control_sounds=0)
+    assert pack.training == replace(Training(), control_sounds=0)
 
 
 def test_the_section_stands_beside_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -102,7 +102,7 @@ def test_playback_speeds_and_the_step_aside_are_what_suits_the_sounds(tmp_path):
         resolve_pack(kicks, name=None, category=None, synth_share=share)[0] for share in (0.5, 0.0)
     )
     assert set(mixed.speeds) < set(alone.speeds)
-    assert mixed.training == alone.training == Training(aside=1.2)
+    assert mixed.training == alone.training == Training()
     assert resolve_pack(percs, name=None, category=None)[0].training == Training(aside=0.5)
 
 
