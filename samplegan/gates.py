@@ -41,7 +41,7 @@ BLOCK_FILES, BLOCK_CANDIDATES = 16, 24
 MOST_FINGERPRINTS = 1500  # in a model
 NEAR_PERCENTILE = 1.0
 STRANGE_PERCENTILE = 95.0
-AROUND = 5  # training sounds
+SPACING_SOUNDS = 5  # the nearest ones, by which spacing is told
 SWELL_PERCENTILE = 90.0
 SWELL_WINDOW_SECONDS = 0.04
 LEAST_SWELL_DB = 1.0  # to be heard
@@ -94,16 +94,19 @@ class Fingerprints:
 
     def nearest(self, vector: F32) -> float:
         """The distance of a fingerprint to its nearest training sound."""
+        return self.around(vector)[0]
+
+    def around(self, vector: F32) -> tuple[float, float]:
+        """The distance of a fingerprint to its nearest training sound, and how far apart training sounds lie there, in
+        dB: the mean of ‖a - b‖ to the 5 nearest.
+        """
         here = _steps(vector).astype(np.float32)
         mean = 0.5 * (self._energies + float(here @ here))
-        ratio = np.divide(self._differences2(here), mean, out=np.zeros_like(mean), where=mean > 0.0)
-        return float(np.sqrt(ratio.min()))
-
-    def spacing_db(self, vector: F32) -> float:
-        """How far apart training sounds lie where a fingerprint lies: the mean of ‖a - b‖ to the 5 nearest."""
-        differences2 = self._differences2(_steps(vector).astype(np.float32))
-        around = min(AROUND, len(differences2))
-        return float(np.sqrt(np.partition(differences2, around - 1)[:around]).mean()) / _STEPS_PER_DB
+        differences2 = np.square(self._known - here).sum(axis=1)
+        ratio = np.divide(differences2, mean, out=np.zeros_like(mean), where=mean > 0.0)
+        count = min(SPACING_SOUNDS, len(differences2))
+        spacing = float(np.sqrt(np.partition(differences2, count - 1)[:count]).mean())
+        return float(np.sqrt(ratio.min())), spacing / _STEPS_PER_DB
 
     def tensors(self) -> dict[str, NDArray]:
         """What a model file keeps."""
@@ -119,9 +122,6 @@ class Fingerprints:
         # Models of before have none.
         limits = {name: float(tensors[name][0]) for name in _LIMITS if name in tensors}
         return cls(values, float(distance[0]), **limits)
-
-    def _differences2(self, here: F32) -> F32:
-        return np.square(self._known - here).sum(axis=1)
 
     @cached_property
     def _known(self) -> F32:

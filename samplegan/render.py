@@ -614,7 +614,7 @@ def _admitted(model: ModelLike, found: Candidate, options: RenderOptions) -> Can
     known = model.fingerprints
     if known is None:
         return replace(found, fingerprint=vector)
-    nearest = known.nearest(vector)
+    nearest, spacing_db = known.around(vector)
     if nearest < known.copy_distance:
         raise _Refused("copy")
     refusable = options.as_drawn and found.attempt < STRANGE_ATTEMPTS
@@ -622,7 +622,6 @@ def _admitted(model: ModelLike, found: Candidate, options: RenderOptions) -> Can
         raise _Refused("strange")
     if swell_db(audio) > known.most_swell_db:
         raise _Refused("swell")
-    spacing_db = known.spacing_db(vector)
     return replace(found, fingerprint=vector, nearest_training=nearest, spacing_db=spacing_db)
 
 

@@ -386,5 +386,5 @@ def test_spacing_is_that_of_the_training_sounds_around():
     values = np.zeros((7, FINGERPRINT_VALUES), dtype=np.uint8)
     values[:, 0] = [3, 6, 9, 12, 15, 90, 120]  # thirds of a decibel
     here = np.zeros(FINGERPRINT_VALUES, dtype=np.float32)
-    assert Fingerprints(values, 0.0).spacing_db(here) == pytest.approx(3.0)  # 1 … 5 dB
-    assert Fingerprints(values[:2], 0.0).spacing_db(here) == pytest.approx(1.5)  # of fewer, all
+    assert Fingerprints(values, 0.0).around(here)[1] == pytest.approx(3.0)  # 1 … 5 dB
+    assert Fingerprints(values[:2], 0.0).around(here)[1] == pytest.approx(1.5)  # of fewer, all
