@@ -48,6 +48,9 @@ _QUIETEST, _LOUDEST = -8.0, 4.0  # of a log variance
 _NO_VARIANCE = 1e-12
 _LOUDER_DB = 2.0  # than without, or softer: no more may a residual make a frame in a quarter of the bands
 _QUARTERS = 4
+_HOLDINGS = (
+    4  # rounds in which they are held so: what is taken from a quarter is taken from its neighbours, too
+)
 _FAINT = 0.15  # above silence, in units of the image: below it residuals fade out
 _PRINCIPAL = ("principal.", "encoder.from_amounts.", "decoder.to_amounts.")  # names of tensors
 
@@ -383,13 +386,23 @@ class Generator(nn.Module):
         above_silence = ((level + 1.0) / _FAINT).clamp(max=1.0)
         given = level + residual * above_silence
         # Where sounds end at one stroke their residuals are large, and would be heard as echoes of the end.
-        louder = self._quarter_levels(given) - self._quarter_levels(level)
-        most = _LOUDER_DB / self.decibels_per_unit
-        too_much = (louder - louder.clamp(-most, most)).repeat_interleave(self.bands // _QUARTERS, dim=1)
-        given = given - too_much * above_silence
+        before, most = self._quarter_levels(level), _LOUDER_DB / self.decibels_per_unit
+        for _ in range(_HOLDINGS):
+            louder = self._quarter_levels(given) - before
+            given = given - self._between_quarters(louder - louder.clamp(-most, most)) * above_silence
         images = images.clone()
         images[:, 0, : self.bands] = given.clamp(-1.0, 1.0)
         return images
+
+    def _between_quarters(self, values: Tensor) -> Tensor:
+        """What quarters have, at every band: linear between their middles, as a step would be seen and heard as an
+        edge. [batch, quarter, frame] → [batch, band, frame].
+        """
+        place = (torch.arange(self.bands) + 0.5) * (_QUARTERS / self.bands) - 0.5
+        place = place.clamp(0.0, _QUARTERS - 1.0).to(values)
+        below = place.long().clamp(max=_QUARTERS - 2)
+        # Not functional.interpolate: each number by itself, whatever else is in the batch.
+        return torch.lerp(values[:, below], values[:, below + 1], (place - below)[:, None])
 
     def _quarter_levels(self, level: Tensor) -> Tensor:
         """The level of each frame's power in each quarter of the bands, in units of the image: [batch, band, frame] →
