@@ -9,12 +9,26 @@ from samplegan.synth import blocks
 from samplegan.synth.blocks import F64, SAMPLE_RATE, Voice
 from samplegan.synth.ranges import Parameter
 
+# A graphic equaliser: bells so wide that together they are flat where all have one gain.
+EQUALISER_HZ = {
+    "bass_db": 110.0,
+    "low_middle_db": 350.0,
+    "middle_db": 1_100.0,
+    "high_middle_db": 3_500.0,
+    "treble_db": 11_000.0,
+}
+EQUALISER_Q = 0.8
+
 CATALOGUE = {
     "drive_db": Parameter("dB", "uniform", "gain into a tanh; absent: clean"),
     "drive_asymmetry": Parameter("", "uniform", "bias of the tanh: even harmonics"),
     "clip_db": Parameter("dB", "uniform", "gain into a hard ceiling"),
     "presence_db": Parameter("dB", "uniform", "bell at presence_hz"),
     "presence_hz": Parameter("Hz", "log", "centre of the presence bell"),
+    **{
+        name: Parameter("dB", "uniform", f"bell at {hertz:g} Hz of a graphic equaliser")
+        for name, hertz in EQUALISER_HZ.items()
+    },
     "lowpass_hz": Parameter("Hz", "log", "final low-pass, 24 dB/octave"),
     "highpass_hz": Parameter("Hz", "log", "final high-pass, 12 dB/octave"),
     "crush_bits": Parameter("bit", "uniform", "word length of an early sampler"),
@@ -93,6 +107,9 @@ def _colour(voice: Voice, audio: F64) -> F64:
         audio = blocks.clip(blocks.normalised(audio), voice.get("clip_db"))
     if voice.has("presence_db"):
         audio = blocks.peak(audio, voice.get("presence_hz", 3_000.0), 0.9, voice.get("presence_db"))
+    for name, hertz in EQUALISER_HZ.items():
+        if voice.has(name):
+            audio = blocks.peak(audio, hertz, EQUALISER_Q, voice.get(name))
     if voice.has("highpass_hz"):
         audio = blocks.high_pass(audio, voice.get("highpass_hz"))
     if voice.has("crush_bits"):
