@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,41 @@ def test_what_is_near_is_swept_once_and_stays(monkeypatch, capsys):
     assert "sweep 2" not in told
 
 
+def test_a_step_moves_the_mean_to_that_of_real_sounds(monkeypatch, capsys):
+    monkeypatch.setattr(script, "DIMENSIONS", 2)
+    entry = Range("brightness", "", 0.2, 1.6, "uniform", 1.0, "what it is")
+    other = Range("depth", "", 1.0, 2.0, "uniform", 1.0, "what nothing hears")
+    styles = {name: Style(name, 1.0, (entry, other)) for name in ("one", "two")}
+    *_, stepped = script.stepped(Synthesised(), Path("split"), styles, 6)
+    for style in stepped.values():
+        fitted, unheard = style.ranges
+        assert fitted.low + fitted.high == pytest.approx(4.0, abs=0.4)
+        assert fitted.high - fitted.low == pytest.approx(1.4)
+        assert (unheard.low, unheard.high) == pytest.approx((1.0, 2.0))
+    assert "moved most: brightness +" in (told := capsys.readouterr().out)
+    assert "step 1" in told
+    assert "step 6" not in told  # it ends where nothing comes nearer
+
+
+def test_no_step_is_taken_that_brings_nothing_nearer(monkeypatch, capsys):
+    monkeypatch.setattr(script, "DIMENSIONS", 2)
+    monkeypatch.setattr(script, "LEAST_GAIN", 1.0)
+    styles = {"one": Style("one", 1.0, (Range("brightness", "", 0.2, 1.6, "uniform", 1.0, ""),))}
+    assert list(script.stepped(Synthesised(), Path("split"), styles, 3)) == []
+    assert "step 1" not in capsys.readouterr().out
+
+
+def test_a_narrow_range_of_levels_moves_as_a_wide_one_does():
+    level = an_entry("middle_db", -1.0, 1.0, 1.0, "uniform")
+    level = replace(level, unit="dB")
+    moved = script.shifted({"one": Style("one", 1.0, (level,))}, {"middle_db": -0.5})["one"].ranges[0]
+    assert (moved.low, moved.high) == pytest.approx((-1.8, 0.2))
+    flutter = an_entry("flutter_hz")
+    assert script.shifted({"one": Style("one", 1.0, (flutter,))}, {"flutter_hz": 1.0})["one"].ranges == (
+        flutter,
+    )
+
+
 def test_sounds_that_were_made_are_not_made_again(monkeypatch):
     made = []
 
@@ -275,7 +311,9 @@ def test_the_whole_way_from_a_folder_to_a_file(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(script, "DIMENSIONS", 4)
     monkeypatch.setattr(script, "FOLDS", 2)
     monkeypatch.setattr(script, "WAYS", ("oftener",))
-    options = {"--sounds": "12", "--rounds": "1", "--sweeps": "1", "--out": str(tmp_path)}
+    monkeypatch.setattr(script, "TRIED", 6)
+    monkeypatch.setattr(script, "LEAST_GAIN", -1.0)  # every step is taken
+    options = {"--sounds": "12", "--rounds": "1", "--steps": "1", "--sweeps": "1", "--out": str(tmp_path)}
     monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), "clap", *itertools.chain(*options.items())])
     assert script.main() == 0
     told = capsys.readouterr().out
@@ -283,6 +321,7 @@ def test_the_whole_way_from_a_folder_to_a_file(tmp_path, monkeypatch, capsys):
     assert "2 of 2, round 1  left out" in told
     assert "rounds" in told
     assert "held out" in told
+    assert "step 1" in told
     assert "sweep 1" in told
     assert yaml.safe_load((tmp_path / "clap.yaml").read_text()).keys() == synth.styles("clap").keys()
 
@@ -314,9 +353,9 @@ def test_what_a_sweep_found_is_kept_when_it_is_stopped(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("options", [["--rounds", "-1"], ["--sweeps", "-1"], ["--rounds", "0"]])
-def test_no_rounds_and_no_sweeps_are_refused(options, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("options", [["--rounds", "-1"], ["--steps", "-1"], ["--sweeps", "-1"], ["--rounds", "0"]])
+def test_nothing_to_do_is_refused(options, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), "kick", "--out", str(tmp_path), *options])
     with pytest.raises(SystemExit, match="2"):
         script.main()
-    assert "--rounds and --sweeps must be at least 0" in capsys.readouterr().err
+    assert "--rounds, --steps and --sweeps must be at least 0" in capsys.readouterr().err

@@ -11,7 +11,8 @@ import pytest
 from samplegan import synth
 from samplegan.categories import CATEGORIES
 from samplegan.errors import ConfigError
-from samplegan.synth import blocks, kernels
+from samplegan.synth import blocks, finish, kernels
+from samplegan.synth.blocks import Voice
 from samplegan.synth.ranges import generator, page
 
 RATE = blocks.SAMPLE_RATE
@@ -191,6 +192,35 @@ def test_a_swell_longer_than_its_sound_is_cut_off() -> None:
     assert audio.shape[1] < 0.6 * 44_100
     assert np.isfinite(audio).all()
     assert np.abs(audio).max() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", finish.EQUALISER_HZ)
+def test_a_band_of_the_equaliser_lifts_its_own_frequencies_most(name: str) -> None:
+    lifted, plain = (
+        spectrum_db(impulse_through_finish({name: 6.0} if lifts else {})) for lifts in (True, False)
+    )
+    gain = lifted - plain
+    at = {each: gain[round(hertz)] for each, hertz in finish.EQUALISER_HZ.items()}  # of a second: bins of 1 Hz
+    assert at.pop(name) == pytest.approx(6.0, abs=0.1)
+    assert max(at.values()) < 1.5
+
+
+def test_an_equaliser_set_evenly_is_nearly_flat() -> None:
+    even = spectrum_db(impulse_through_finish(dict.fromkeys(finish.EQUALISER_HZ, 4.0)))
+    gain = (even - spectrum_db(impulse_through_finish({})))[100:12_000]
+    assert gain.max() - gain.min() < 3.0
+    assert gain.min() > 2.5
+
+
+def impulse_through_finish(parameters: dict[str, float | str]) -> np.ndarray:
+    """What `finish` colours an impulse to, of one second."""
+    impulse = np.zeros(RATE)
+    impulse[0] = 1.0
+    return finish._colour(Voice(parameters, RATE, 0), impulse)
+
+
+def spectrum_db(audio: np.ndarray) -> np.ndarray:
+    return 20.0 * np.log10(np.abs(np.fft.rfft(audio)) + 1e-12)
 
 
 def test_a_room_without_spread_is_mono() -> None:
