@@ -16,8 +16,9 @@ Split/test only judges.
 
 Then, if asked for, steps: how the mean of what is compared by changes with each parameter, moved in all styles alike,
 is tried out, and all are moved at once, so far that the mean comes half the way to that of a few sounds of each kit of
-Split/train (least squares, with a ridge: Levenberg, 'A method for the solution of certain non-linear problems in least squares',
-1944). Of several ridges that is taken which brings 300 sounds nearest, and none if none does. Steps take minutes.
+Split/train (least squares, with a ridge: Levenberg, 'A method for the solution of certain non-linear problems in least
+squares', 1944). Of several ridges that is taken which brings 300 sounds nearest, and none if none does. Steps take
+minutes.
 
 Then, if asked for, sweeps: one parameter after the other is moved, made wider or narrower, more or less frequent, in
 all styles alike, and stays so where what is drawn, of the same random numbers, comes nearer to a few sounds of each kit

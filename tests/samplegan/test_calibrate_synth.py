@@ -168,7 +168,9 @@ def test_a_step_moves_the_mean_to_that_of_real_sounds(monkeypatch, capsys):
     entry = Range("brightness", "", 0.2, 1.6, "uniform", 1.0, "what it is")
     other = Range("depth", "", 1.0, 2.0, "uniform", 1.0, "what nothing hears")
     styles = {name: Style(name, 1.0, (entry, other)) for name in ("one", "two")}
-    *_, stepped = script.stepped(Synthesised(), Path("split"), styles, 6)
+    first, *_, stepped = script.stepped(Synthesised(), Path("split"), styles, 20)
+    half = first["one"].ranges[0]
+    assert half.low + half.high == pytest.approx(0.5 * (entry.low + entry.high + 4.0), abs=0.5)
     for style in stepped.values():
         fitted, unheard = style.ranges
         assert fitted.low + fitted.high == pytest.approx(4.0, abs=0.4)
@@ -176,7 +178,7 @@ def test_a_step_moves_the_mean_to_that_of_real_sounds(monkeypatch, capsys):
         assert (unheard.low, unheard.high) == pytest.approx((1.0, 2.0))
     assert "moved most: brightness +" in (told := capsys.readouterr().out)
     assert "step 1" in told
-    assert "step 6" not in told  # it ends where nothing comes nearer
+    assert "step 20" not in told  # it ends where nothing comes nearer
 
 
 def test_no_step_is_taken_that_brings_nothing_nearer(monkeypatch, capsys):
