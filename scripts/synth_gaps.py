@@ -8,6 +8,8 @@ Prints a line for each characteristic, the furthest apart first: the Kolmogorov-
 of either set at 10, 50 and 90 %. Beside what `samplegan evaluate` compares by stands what it does not see: how sounds
 end, what is left of them late, of which bands their attack is made, how much of the middle rings. Above it how near the
 whole is: MMD² × 1000, Fréchet distance and coverage of mel features, 1-NN, mean KS of what `evaluate` compares by.
+Then how much louder what is made is than real sounds, in eighths of the mel bands and in five stretches of time: the
+mean of decibels above the floor, which is most of what sets them apart.
 Hold `--folder` against the same sounds instead of the synthesiser's to see what a rendered pack misses.
 """
 
@@ -33,7 +35,17 @@ from samplegan.dataset import folder_sounds, training_sound
 from samplegan.errors import InputError, SampleganError, UnreadableAudio
 from samplegan.evaluate import metrics
 from samplegan.evaluate.distributions import LEAST_SPREADS, characteristics, compare, ks_distance, mean_ks
-from samplegan.evaluate.embedding import Embedding, Projection
+from samplegan.evaluate.embedding import (
+    ATTACK_FRAMES,
+    ATTACK_STEP_SECONDS,
+    BLOCKS,
+    CELLS,
+    FRAMES,
+    MEL_BANDS,
+    Embedding,
+    Projection,
+    mel_edges,
+)
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -50,6 +62,8 @@ ATTACK_SECONDS = 0.025
 LATE_BANDS_HZ = (20.0, 100.0, 400.0, 2_000.0, 8_000.0, 22_050.0)
 ATTACK_BANDS_HZ = (0.0, 200.0, 1_000.0, 5_000.0, 22_050.0)
 RINGING_HZ = (300.0, 2_000.0)
+BANDS_TOLD = 8
+STRETCHES = (0, 2, ATTACK_FRAMES, ATTACK_FRAMES + 5, ATTACK_FRAMES + 10, FRAMES)  # moments of the features
 _TINY = 1e-9
 
 
@@ -79,7 +93,8 @@ def main() -> int:
             heard.append(hear((training_sound(sound, 1.0, samples) for sound in drawn), samples))
         real, made = heard
         print(whole(real, made))
-        print(table(["", "KS", "real", "made"], gaps(real, made)))
+        print(table(["", "KS", "real", "made"], gaps(real, made)), "\n")
+        print(table(*colours(real, made, samples / SAMPLE_RATE)))
     except SampleganError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -208,6 +223,26 @@ def gaps(real: Heard, made: Heard) -> list[tuple[str, str, str, str]]:
             rows.append((ks_distance(*sides), name, *map(_tenths, sides)))
     rows.sort(key=lambda row: -row[0])
     return [(name, f"{distance:.2f}", *told) for distance, name, *told in rows]
+
+
+def colours(real: Heard, made: Heard, length_seconds: float) -> tuple[list[str], list[list[str]]]:
+    """How much louder what is made is, in the middle: a heading with the bands in Hz, a row for each stretch in s."""
+    louder_db = [heard.features[:, BLOCKS["mid"]].mean(axis=0, dtype=np.float64) for heard in (made, real)]
+    cells = (louder_db[0] - louder_db[1]).reshape(FRAMES, MEL_BANDS)
+    bands = cells.reshape(FRAMES, BANDS_TOLD, -1).mean(axis=2)
+    attack_seconds = ATTACK_FRAMES * ATTACK_STEP_SECONDS
+    ends = np.geomspace(attack_seconds, length_seconds, CELLS + 1)
+    rows = []
+    for first, last in itertools.pairwise(STRETCHES):
+        edges = [
+            each * ATTACK_STEP_SECONDS if each <= ATTACK_FRAMES else ends[each - ATTACK_FRAMES]
+            for each in (first, last)
+        ]
+        rows.append(
+            [f"{edges[0]:.3g} … {edges[1]:.3g}", *(f"{x:+.1f}" for x in bands[first:last].mean(axis=0))]
+        )
+    edges_hz = mel_edges(MEL_BANDS)[:: MEL_BANDS // BANDS_TOLD]
+    return ["s", *(f"{low:.3g} … {high:.3g} Hz" for low, high in itertools.pairwise(edges_hz))], rows
 
 
 def _tenths(values: F64) -> str:

@@ -355,7 +355,9 @@ def test_what_a_sweep_found_is_kept_when_it_is_stopped(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("options", [["--rounds", "-1"], ["--steps", "-1"], ["--sweeps", "-1"], ["--rounds", "0"]])
+@pytest.mark.parametrize(
+    "options", [["--rounds", "-1"], ["--steps", "-1"], ["--sweeps", "-1"], ["--rounds", "0"]]
+)
 def test_nothing_to_do_is_refused(options, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), "kick", "--out", str(tmp_path), *options])
     with pytest.raises(SystemExit, match="2"):

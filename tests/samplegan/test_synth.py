@@ -200,7 +200,9 @@ def test_a_band_of_the_equaliser_lifts_its_own_frequencies_most(name: str) -> No
         spectrum_db(impulse_through_finish({name: 6.0} if lifts else {})) for lifts in (True, False)
     )
     gain = lifted - plain
-    at = {each: gain[round(hertz)] for each, hertz in finish.EQUALISER_HZ.items()}  # of a second: bins of 1 Hz
+    at = {
+        each: gain[round(hertz)] for each, hertz in finish.EQUALISER_HZ.items()
+    }  # of a second: bins of 1 Hz
     assert at.pop(name) == pytest.approx(6.0, abs=0.1)
     assert max(at.values()) < 1.5
 

@@ -120,3 +120,18 @@ def test_too_small_a_count_is_a_wrong_option(tmp_path, monkeypatch, capsys):
         script.main()
     assert stopped.value.code == 2
     assert "at least 40" in capsys.readouterr().err
+
+
+def test_colours_tell_in_which_bands_and_when_sounds_are_louder():
+    real, low, high = (heard(6, 0, hertz=hertz) for hertz in (None, 200.0, 7_000.0))
+    heading, rows = script.colours(low, high, SAMPLES / script.SAMPLE_RATE)
+    assert heading[:2] == ["s", "30 … 409 Hz"]
+    assert [row[0] for row in rows][:2] == ["0 … 0.006", "0.006 … 0.03"]
+    for row in rows[:4]:
+        louder = [float(each) for each in row[1:]]
+        assert louder[0] < -10.0
+        lowest, highest = heading[1 + louder.index(max(louder))].removesuffix(" Hz").split(" … ")
+        assert float(lowest) < 7_000.0 < float(highest)
+        assert max(louder) > 10.0
+    _, rows = script.colours(real, real, SAMPLES / script.SAMPLE_RATE)
+    assert {each for row in rows for each in row[1:]} == {"+0.0"}
