@@ -197,7 +197,7 @@ def test_a_swell_longer_than_its_sound_is_cut_off() -> None:
 @pytest.mark.parametrize("name", finish.EQUALISER_HZ)
 def test_a_band_of_the_equaliser_lifts_its_own_frequencies_most(name: str) -> None:
     lifted, plain = (
-        spectrum_db(impulse_through_finish({name: 6.0} if lifts else {})) for lifts in (True, False)
+        response_db(impulse_through_finish({name: 6.0} if lifts else {})) for lifts in (True, False)
     )
     gain = lifted - plain
     at = {
@@ -208,8 +208,8 @@ def test_a_band_of_the_equaliser_lifts_its_own_frequencies_most(name: str) -> No
 
 
 def test_an_equaliser_set_evenly_is_nearly_flat() -> None:
-    even = spectrum_db(impulse_through_finish(dict.fromkeys(finish.EQUALISER_HZ, 4.0)))
-    gain = (even - spectrum_db(impulse_through_finish({})))[100:12_000]
+    even = response_db(impulse_through_finish(dict.fromkeys(finish.EQUALISER_HZ, 4.0)))
+    gain = (even - response_db(impulse_through_finish({})))[100:12_000]
     assert gain.max() - gain.min() < 3.0
     assert gain.min() > 2.5
 
@@ -221,7 +221,7 @@ def impulse_through_finish(parameters: dict[str, float | str]) -> np.ndarray:
     return finish._colour(Voice(parameters, RATE, 0), impulse)
 
 
-def spectrum_db(audio: np.ndarray) -> np.ndarray:
+def response_db(audio: np.ndarray) -> np.ndarray:
     return 20.0 * np.log10(np.abs(np.fft.rfft(audio)) + 1e-12)
 
 
