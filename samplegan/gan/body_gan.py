@@ -48,9 +48,7 @@ _QUIETEST, _LOUDEST = -8.0, 4.0  # of a log variance
 _NO_VARIANCE = 1e-12
 _LOUDER_DB = 2.0  # than without, or softer: no more may a residual make a frame in a quarter of the bands
 _QUARTERS = 4
-_HOLDINGS = (
-    4  # rounds in which they are held so: what is taken from a quarter is taken from its neighbours, too
-)
+_HOLDINGS = 4  # rounds: what is taken from a quarter is taken from its neighbours, too
 _FAINT = 0.15  # above silence, in units of the image: below it residuals fade out
 _PRINCIPAL = ("principal.", "encoder.from_amounts.", "decoder.to_amounts.")  # names of tensors
 
