@@ -17,8 +17,8 @@ Split/test only judges.
 Then, if asked for, steps: how the mean of what is compared by changes with each parameter, moved in all styles alike,
 is tried out, and all are moved at once, so far that the mean comes half the way to that of a few sounds of each kit of
 Split/train (least squares, with a ridge: Levenberg, 'A method for the solution of certain non-linear problems in least
-squares', 1944). Of several ridges that is taken which brings 300 sounds nearest, and none if none does. Steps take
-minutes.
+squares', 1944). Of several ridges that is taken which brings 300 sounds nearest, and none if none does. A step takes
+ten to twenty minutes of a core.
 
 Then, if asked for, sweeps: one parameter after the other is moved, made wider or narrower, more or less frequent, in
 all styles alike, and stays so where what is drawn, of the same random numbers, comes nearer to a few sounds of each kit
@@ -194,12 +194,12 @@ def stepped(ears: Ears, split: Path, styles: dict[str, Style], steps: int) -> It
     few, judges = of_each_kit(ears, split)
     space = Space.fit(few)
     wanted = space.place(few).mean(axis=0)
-    least = space.distance(gathered(ears.made(plain(styles, JUDGED), {}).values()), few)[0]
+    made = ears.made(plain(styles, JUDGED), {})
+    least = space.distance(gathered(made.values()), few)[0]
     space.report("before", ears.drawn(plain(styles, 2 * JUDGED)[JUDGED:], JUDGED), judges)
     for step in range(steps):
         names = sorted({entry.name for style in styles.values() for entry in style.ranges if _movable(entry)})
-        made = ears.made(plain(styles, TRIED), {})
-        mean = space.place(gathered(made.values())).mean(axis=0)
+        mean = space.place(gathered(ears.made(plain(styles, TRIED), made).values())).mean(axis=0)
         changes = []
         for name in names:
             heard = ears.made(plain(shifted(styles, {name: 1.0}), TRIED), made)
@@ -213,13 +213,14 @@ def stepped(ears: Ears, split: Path, styles: dict[str, Style], steps: int) -> It
                 np.linalg.solve(square, HALFWAY * slopes.T @ (wanted - mean)), -MOST_STEP, MOST_STEP
             )
             tried = shifted(styles, dict(zip(names, moves.tolist(), strict=True)))
-            reached = space.distance(gathered(ears.made(plain(tried, JUDGED), {}).values()), few)[0]
+            heard = ears.made(plain(tried, JUDGED), made)
+            reached = space.distance(gathered(heard.values()), few)[0]
             print(f"ridge {ridge:g}: {1000.0 * least:.1f} -> {1000.0 * reached:.1f}", flush=True)
             if reached < least - LEAST_GAIN:
-                least, found = reached, (tried, moves)
+                least, found = reached, (tried, moves, heard)
         if found is None:
             return
-        styles, moves = found
+        styles, moves, made = found
         most = sorted(zip(names, moves, strict=True), key=lambda each: -abs(each[1]))[:12]
         print("moved most:", ", ".join(f"{name} {move:+.2f}" for name, move in most), flush=True)
         # Judged by other draws than those that the step is chosen by.

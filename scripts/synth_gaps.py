@@ -37,9 +37,7 @@ from samplegan.evaluate import metrics
 from samplegan.evaluate.distributions import LEAST_SPREADS, characteristics, compare, ks_distance, mean_ks
 from samplegan.evaluate.embedding import (
     ATTACK_FRAMES,
-    ATTACK_STEP_SECONDS,
     BLOCKS,
-    CELLS,
     FRAMES,
     MEL_BANDS,
     Embedding,
@@ -93,7 +91,8 @@ def main() -> int:
             heard.append(hear((training_sound(sound, 1.0, samples) for sound in drawn), samples))
         real, made = heard
         print(whole(real, made))
-        print(table(["", "KS", "real", "made"], gaps(real, made)), "\n")
+        print(table(["", "KS", "real", "made"], gaps(real, made)))
+        print()
         print(table(*colours(real, made, samples / SAMPLE_RATE)))
     except SampleganError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -230,17 +229,11 @@ def colours(real: Heard, made: Heard, length_seconds: float) -> tuple[list[str],
     louder_db = [heard.features[:, BLOCKS["mid"]].mean(axis=0, dtype=np.float64) for heard in (made, real)]
     cells = (louder_db[0] - louder_db[1]).reshape(FRAMES, MEL_BANDS)
     bands = cells.reshape(FRAMES, BANDS_TOLD, -1).mean(axis=2)
-    attack_seconds = ATTACK_FRAMES * ATTACK_STEP_SECONDS
-    ends = np.geomspace(attack_seconds, length_seconds, CELLS + 1)
-    rows = []
-    for first, last in itertools.pairwise(STRETCHES):
-        edges = [
-            each * ATTACK_STEP_SECONDS if each <= ATTACK_FRAMES else ends[each - ATTACK_FRAMES]
-            for each in (first, last)
-        ]
-        rows.append(
-            [f"{edges[0]:.3g} … {edges[1]:.3g}", *(f"{x:+.1f}" for x in bands[first:last].mean(axis=0))]
-        )
+    edges = Embedding(length_seconds).edges_seconds
+    rows = [
+        [f"{edges[first]:.3g} … {edges[last]:.3g}", *(f"{x:+.1f}" for x in bands[first:last].mean(axis=0))]
+        for first, last in itertools.pairwise(STRETCHES)
+    ]
     edges_hz = mel_edges(MEL_BANDS)[:: MEL_BANDS // BANDS_TOLD]
     return ["s", *(f"{low:.3g} … {high:.3g} Hz" for low, high in itertools.pairwise(edges_hz))], rows
 

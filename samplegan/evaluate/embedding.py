@@ -120,11 +120,17 @@ class Embedding:
         return ONSET_SAMPLE + CELL_HOP_SAMPLES * np.arange(frames)
 
     @cached_property
-    def _cells(self) -> F32:
-        """The mean over each cell as weights [cell, frame]; the edges are spaced by one ratio."""
+    def edges_seconds(self) -> F64:
+        """Between which the moments lie, from the onset on, [FRAMES + 1]: evenly spaced, then by one ratio."""
+        attack = np.arange(ATTACK_FRAMES) * ATTACK_STEP_SECONDS
         start_seconds = ATTACK_FRAMES * ATTACK_STEP_SECONDS
-        edges_seconds = np.geomspace(start_seconds, self.length_seconds, CELLS + 1)
-        shares = _overlaps(edges_seconds * (SAMPLE_RATE / CELL_HOP_SAMPLES), self._frame_centres.size)
+        return np.concatenate([attack, np.geomspace(start_seconds, self.length_seconds, CELLS + 1)])
+
+    @cached_property
+    def _cells(self) -> F32:
+        """The mean over each cell as weights [cell, frame]."""
+        edges_frames = self.edges_seconds[ATTACK_FRAMES:] * (SAMPLE_RATE / CELL_HOP_SAMPLES)
+        shares = _overlaps(edges_frames, self._frame_centres.size)
         return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
     @cached_property
